@@ -1,0 +1,183 @@
+// Commands as data: what can be asked of the store, what each needs locked, and what a decision may change.
+// `pick` names what to lock; `decide` (decide.ts) turns the locked snapshot into Changes or throws a DomainError.
+import type { NewEvent } from './event.ts';
+import type { ChildCounts, FinalStatus, Gate, Job, JobError, JobSpec } from './job.ts';
+import type { Outcome } from './outcome.ts';
+import type { Policies } from './policy.ts';
+
+/** A job, or a tree of them, as asked for: defaults resolved, nothing stored yet. */
+export interface NewJob {
+  readonly type: string;
+  /** JSON text. */
+  readonly input: string;
+  readonly spec: JobSpec;
+  /** Absent: the parent's, or 5. */
+  readonly priority?: number;
+  /** Instant from which it may run; null = held. Absent = at once. */
+  readonly dueAt?: number | null;
+  readonly children?: readonly NewJob[];
+}
+
+export interface IdempotencyClaim {
+  /** Who asks: the same key of two callers is two keys. */
+  readonly scope: string;
+  readonly key: string;
+  readonly bodyHash: string;
+}
+
+export interface LeaseRef {
+  readonly jobId: string;
+  readonly epoch: number;
+}
+
+export interface Ended extends LeaseRef {
+  readonly outcome: Outcome;
+}
+
+export interface EventDraft {
+  readonly type: NewEvent['type'];
+  readonly data: string;
+}
+
+export type Command =
+  | { readonly kind: 'submit'; readonly jobs: readonly NewJob[]; readonly parentId?: string | undefined; readonly idempotency?: IdempotencyClaim | undefined }
+  | { readonly kind: 'claim'; readonly worker: string; readonly type: string; readonly limit: number }
+  | { readonly kind: 'finish'; readonly ended: readonly Ended[] }
+  | { readonly kind: 'renew'; readonly leases: readonly LeaseRef[] }
+  | { readonly kind: 'note'; readonly jobId: string; readonly epoch: number; readonly progress?: number; readonly events: readonly EventDraft[] }
+  | { readonly kind: 'start' | 'pause' | 'resume' | 'retry'; readonly jobId: string }
+  | { readonly kind: 'cancel'; readonly jobId: string; readonly reason?: string | undefined }
+  | { readonly kind: 'edit'; readonly jobId: string; readonly patch: JobPatch }
+  | { readonly kind: 'remove'; readonly jobId: string }
+  /** What is due: promotes, expires, times out, takes back lost leases. */
+  | { readonly kind: 'tick'; readonly limit: number; readonly spareLeases: boolean }
+  /** Leases of in-process workers, which died with an earlier process. */
+  | { readonly kind: 'recover'; readonly worker: string; readonly limit: number }
+  /** Follow-ups of a decision, never sent from outside. */
+  | { readonly kind: 'judge'; readonly jobId: string }
+  | { readonly kind: 'callbacks'; readonly jobIds: readonly string[] }
+  | { readonly kind: 'end'; readonly jobId: string; readonly status: Exclude<FinalStatus, 'completed'>; readonly error: JobError };
+
+export interface JobPatch {
+  readonly priority?: number;
+  readonly tags?: readonly string[];
+  readonly timeout?: number | null;
+  readonly ttl?: number | null;
+  readonly deadline?: number | null;
+  readonly sealed?: true;
+}
+
+/** What to lock. A closed union: adding to it is the design review. Every job comes with its ancestors. */
+export type Pick =
+  | { readonly kind: 'jobs'; readonly ids: readonly string[]; readonly idempotency?: IdempotencyClaim | undefined }
+  | { readonly kind: 'ready'; readonly type: string; readonly limit: number }
+  | { readonly kind: 'due'; readonly limit: number }
+  | { readonly kind: 'leased'; readonly worker: string; readonly limit: number }
+  | { readonly kind: 'tree'; readonly id: string };
+
+export interface Snapshot {
+  /** A picked job or one of their ancestors. */
+  readonly job: (id: string) => Job | undefined;
+  /** The jobs that answer a ready, due or leased pick, in order. */
+  readonly found: readonly Job[];
+  /** Input JSON text of a job found by a ready pick. */
+  readonly input: (id: string) => string;
+  /** What the idempotency key already stands for. */
+  readonly known: { readonly bodyHash: string; readonly jobIds: readonly string[] } | null;
+  /** Some job of the picked tree is not final. */
+  readonly treeOpen: boolean;
+}
+
+/** A change is one row written, or one set of rows that a single statement can write. Applied in order. */
+export type Change =
+  | { readonly kind: 'add'; readonly job: Job; readonly input: string }
+  | { readonly kind: 'put'; readonly job: Job }
+  | { readonly kind: 'event'; readonly event: NewEvent; readonly final?: true }
+  | { readonly kind: 'attempt'; readonly jobId: string; readonly number: number; readonly outcome: AttemptOutcome; readonly startedAt: number; readonly endedAt: number; readonly error: JobError | null; readonly worker: string | null }
+  /** Let the next n children in, lowest ordinal first. */
+  | { readonly kind: 'admit'; readonly parentId: string; readonly count: number }
+  /** Cancel open descendants (deepest first, with their events) and correct the counters of all that are touched. */
+  | { readonly kind: 'cut'; readonly parentId: string; readonly scope: 'all' | 'unstarted'; readonly error: JobError }
+  /** Let jobs of this tree that a paused ancestor stopped be looked at again. */
+  | { readonly kind: 'ungate'; readonly rootId: string }
+  /** Queue the failed and cancelled descendants again, and correct the counters of all that are touched. */
+  | { readonly kind: 'reopen'; readonly parentId: string }
+  | { readonly kind: 'remember'; readonly claim: IdempotencyClaim; readonly jobIds: readonly string[] }
+  | { readonly kind: 'remove'; readonly rootId: string };
+
+export type AttemptOutcome = 'completed' | 'failed' | 'timed_out' | 'interrupted' | 'cancelled';
+
+export interface Changes {
+  readonly list: readonly Change[];
+  readonly answer: Answer;
+  /** Decided next, in the same transaction, on a fresh snapshot: for what a set change made stale. */
+  readonly again: readonly Command[];
+}
+
+/** A job handed to a worker. Times are epoch ms. */
+export interface Claim {
+  readonly id: string;
+  readonly type: string;
+  readonly input: string;
+  readonly epoch: number;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly rootId: string;
+  readonly parentId: string | null;
+  readonly spec: JobSpec;
+  readonly children: ChildCounts;
+  readonly priority: number;
+  readonly createdAt: number;
+  readonly claimedAt: number;
+}
+
+/** What a command comes to; follow-ups add to the same answer. */
+export interface Answer {
+  /** Jobs submitted (the roots of what was sent). */
+  jobs: Job[];
+  /** The idempotency key was known: ids of what it stands for. */
+  replayed: readonly string[] | null;
+  claimed: Claim[];
+  /** Items of a list command that were refused; the others went through. */
+  refused: { jobId: string; code: 'not_found' | 'lease_lost'; message: string }[];
+  /** Leases that this commit took away: whoever works on them should stop. */
+  revoked: LeaseRef[];
+  /** Items looked at; a full page means there may be more. */
+  seen: number;
+}
+
+export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], seen: 0 });
+
+/** What a decision may know of the world. */
+export interface Env {
+  readonly now: number;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly policies: Policies;
+}
+
+export function pick(command: Command): Pick {
+  switch (command.kind) {
+    case 'submit':
+      return { kind: 'jobs', ids: command.parentId === undefined ? [] : [command.parentId], idempotency: command.idempotency };
+    case 'claim':
+      return { kind: 'ready', type: command.type, limit: command.limit };
+    case 'finish':
+      return { kind: 'jobs', ids: command.ended.map((e) => e.jobId) };
+    case 'renew':
+      return { kind: 'jobs', ids: command.leases.map((l) => l.jobId) };
+    case 'callbacks':
+      return { kind: 'jobs', ids: command.jobIds };
+    case 'tick':
+      return { kind: 'due', limit: command.limit };
+    case 'recover':
+      return { kind: 'leased', worker: command.worker, limit: command.limit };
+    case 'remove':
+      return { kind: 'tree', id: command.jobId };
+    default:
+      return { kind: 'jobs', ids: [command.jobId] };
+  }
+}
+
+export type { ChildCounts, Gate };

@@ -1,0 +1,151 @@
+// What workers and the passing of time do: claim, finish, renew, note, tick, recover.
+// List commands never refuse as a whole: an item that is stale is reported and its neighbours go through.
+import type { Command, Ended, LeaseRef } from './commands.ts';
+import type { Draft } from './draft.ts';
+import { DomainError } from './errors.ts';
+import { LOG_BYTES_MAX } from './event.ts';
+import { isFinal, isSealed, type Job } from './job.ts';
+import { timeoutOf } from './policy.ts';
+import {
+  addChildren, askLater, failAttempt, interrupt, jobError, judgeParent, lease, openBatch, pauseJob, settle,
+} from './transitions.ts';
+
+type Of<K extends Command['kind']> = Extract<Command, { kind: K }>;
+
+/** A paused ancestor that still matters to this job (one above a final parent does not). */
+function pausedAncestor(d: Draft, job: Job): Job | null {
+  for (let id = job.parentId; id !== null; ) {
+    const parent = d.find(id);
+    if (parent === undefined || isFinal(parent.status)) return null;
+    if (parent.status === 'paused') return parent;
+    id = parent.parentId;
+  }
+  return null;
+}
+
+export function decideClaim(d: Draft, command: Of<'claim'>): void {
+  d.answer.seen = d.snapshot.found.length;
+  for (const found of d.snapshot.found) {
+    const job = d.get(found.id);
+    if (job.parentId !== null && pausedAncestor(d, job) !== null) {
+      d.put({ ...job, gate: 'ancestor' }); // put aside, so that the next claim does not meet it; resume opens the gate
+    } else if (job.children.open > 0 || (job.type === 'batch' && !(job.spec.finalCall === true && isSealed(job)))) {
+      openBatch(d, job); // nothing to run of its own (yet)
+    } else {
+      const after = lease(d, job, command.worker);
+      d.answer.claimed.push({
+        id: job.id, type: job.type, input: d.snapshot.input(job.id), epoch: after.leaseEpoch, attempt: after.attempt,
+        failures: job.failures, rootId: job.rootId, parentId: job.parentId, spec: job.spec, children: job.children,
+        priority: job.priority, createdAt: job.createdAt, claimedAt: d.env.now,
+      });
+    }
+  }
+}
+
+/** The job if this lease is still its current one; otherwise the refusal is noted. */
+function held(d: Draft, ref: LeaseRef): Job | null {
+  const job = d.find(ref.jobId);
+  if (job !== undefined && job.leaseUntil !== null && job.leaseEpoch === ref.epoch) return job;
+  d.answer.refused.push(job === undefined
+    ? { jobId: ref.jobId, code: 'not_found', message: `There is no job ${ref.jobId}.` }
+    : { jobId: ref.jobId, code: 'lease_lost', message: `Lease ${ref.epoch} of ${ref.jobId} is over: the job is ${job.status}, its current lease is ${job.leaseEpoch}.` });
+  return null;
+}
+
+export function decideFinish(d: Draft, command: Of<'finish'>): void {
+  for (let i = 0; i < command.ended.length; i++) {
+    if (d.stale) {
+      d.again.push({ kind: 'finish', ended: command.ended.slice(i) });
+      return;
+    }
+    const item = command.ended[i] as Ended;
+    const job = held(d, item);
+    if (job !== null) finishOne(d, job, item);
+  }
+}
+
+function finishOne(d: Draft, job: Job, { outcome }: Ended): void {
+  switch (outcome.kind) {
+    case 'done': return settle(d, job, 'completed', { result: outcome.result });
+    case 'fail': return failAttempt(d, job, outcome.error, outcome);
+    case 'later': return askLater(d, job, outcome.delay);
+    case 'paused': return pauseJob(d, job);
+    case 'interrupted': return interrupt(d, job, 'stopping', outcome.reason);
+    case 'timed_out': return failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${outcome.after} ms.`, true));
+    case 'spawn': {
+      const parent = d.put({ ...job, leaseUntil: null, worker: null });
+      addChildren(d, parent, outcome.children);
+      return judgeParent(d, job.id);
+    }
+  }
+}
+
+export function decideRenew(d: Draft, command: Of<'renew'>): void {
+  for (const ref of command.leases) {
+    const job = held(d, ref);
+    if (job === null) d.answer.revoked.push(ref);
+    else d.put({ ...job, leaseUntil: d.env.now + d.policy(job).lease });
+  }
+}
+
+export function decideNote(d: Draft, command: Of<'note'>): void {
+  const job = held(d, command);
+  if (job === null) throw new DomainError('lease_lost', d.answer.refused[0]?.message ?? 'The lease is over.');
+  let { logBytes } = job;
+  for (const { type, data } of command.events) {
+    if (type !== 'job:log') { d.event(job, type, data); continue; }
+    const bytes = Buffer.byteLength(data);
+    if (logBytes < LOG_BYTES_MAX && logBytes + bytes >= LOG_BYTES_MAX) {
+      d.event(job, 'job:gap', `{"reason":"log_full","limit":${LOG_BYTES_MAX}}`);
+    }
+    logBytes += bytes;
+    if (logBytes < LOG_BYTES_MAX) d.event(job, type, data);
+  }
+  const progress = command.progress ?? job.progress;
+  if (command.progress !== undefined) d.event(job, 'job:progress', `{"progress":${command.progress}}`);
+  d.put({ ...job, progress, logBytes });
+}
+
+export function decideTick(d: Draft, command: Of<'tick'>): void {
+  d.answer.seen = d.snapshot.found.length;
+  for (const found of d.snapshot.found) {
+    if (d.stale) return; // the rest is still due: the next tick finds it on a fresh snapshot
+    const job = d.get(found.id);
+    if (!isFinal(job.status)) tickOne(d, job, command.spareLeases);
+  }
+}
+
+function tickOne(d: Draft, job: Job, spareLeases: boolean): void {
+  const { now } = d.env;
+  const waits = job.status === 'queued' || job.status === 'retry';
+  const leased = job.leaseUntil !== null;
+  const timeout = timeoutOf(job, d.policy(job));
+  if (job.deadlineAt !== null && job.deadlineAt <= now) {
+    end(d, job, jobError('deadline_exceeded', `The job did not end by its deadline of ${job.deadlineAt - job.createdAt} ms after creation.`));
+  } else if (waits && job.expiresAt !== null && job.expiresAt <= now) {
+    end(d, job, jobError('ttl_expired', `The job was still ${job.status} when its time to live ran out.`));
+  } else if (leased && timeout !== null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
+    d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
+    failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${timeout} ms.`, true));
+  } else if (leased && (job.leaseUntil ?? 0) <= now) {
+    if (spareLeases) d.put({ ...job, leaseUntil: now + d.policy(job).lease }); // the server itself stood still
+    else interrupt(d, job, 'lost', `Worker ${job.worker ?? '?'} stopped renewing its lease.`);
+  } else {
+    d.put(job); // due now: the store sets its ready flag
+  }
+}
+
+/** Ends a job that time ran out for; its open children end first. */
+function end(d: Draft, job: Job, error: ReturnType<typeof jobError>): void {
+  d.stale = true;
+  d.again.push({ kind: 'end', jobId: job.id, status: 'failed', error });
+}
+
+export function decideRecover(d: Draft, _command: Of<'recover'>): void {
+  d.answer.seen = d.snapshot.found.length;
+  for (const found of d.snapshot.found) {
+    if (d.stale) return;
+    const job = d.get(found.id);
+    if (job.leaseUntil !== null) interrupt(d, job, 'crash', 'The server died while this ran.');
+  }
+}

@@ -1,0 +1,73 @@
+// The page a decision writes on: the snapshot with its own changes on top, and the ordered list that becomes Changes.
+import { type Answer, type Change, type Changes, type Command, emptyAnswer, type Env, type Snapshot } from './commands.ts';
+import { DomainError } from './errors.ts';
+import type { EventType } from './event.ts';
+import type { Job } from './job.ts';
+import { type TypePolicy, policyOf } from './policy.ts';
+
+export class Draft {
+  readonly env: Env;
+  readonly snapshot: Snapshot;
+  readonly answer: Answer = emptyAnswer();
+  readonly again: Command[] = [];
+  /** A set change has made other rows of the snapshot stale: list commands hand the rest of their list to `again`. */
+  stale = false;
+  readonly #list: Change[] = [];
+  readonly #changed = new Map<string, Job>();
+  readonly #unwritten = new Set<string>();
+
+  constructor(snapshot: Snapshot, env: Env) {
+    this.snapshot = snapshot;
+    this.env = env;
+  }
+
+  find(id: string): Job | undefined {
+    return this.#changed.get(id) ?? this.snapshot.job(id);
+  }
+
+  get(id: string): Job {
+    const job = this.find(id);
+    if (job === undefined) throw new DomainError('not_found', `There is no job ${id}.`, { hint: 'Check the id; a deleted job is gone for good.' });
+    return job;
+  }
+
+  policy(job: Job): TypePolicy {
+    return policyOf(this.env.policies, job.type);
+  }
+
+  /** Keeps the new shape of a job. Several puts of one job become one write. */
+  put(job: Job): Job {
+    this.#changed.set(job.id, job);
+    this.#unwritten.add(job.id);
+    return job;
+  }
+
+  add(job: Job, input: string): void {
+    this.#changed.set(job.id, job);
+    this.#list.push({ kind: 'add', job, input });
+  }
+
+  event(job: Job, type: EventType, data: string | null, final = false): void {
+    const event = { jobId: job.id, rootId: job.rootId, type, at: this.env.now, data };
+    this.#list.push(final ? { kind: 'event', event, final } : { kind: 'event', event });
+  }
+
+  /** Adds a change that reads rows: what was put before it is written before it. */
+  set(change: Change): void {
+    this.#flush();
+    this.#list.push(change);
+  }
+
+  changes(): Changes {
+    this.#flush();
+    return { list: this.#list, answer: this.answer, again: this.again };
+  }
+
+  #flush(): void {
+    for (const id of this.#unwritten) {
+      const job = this.#changed.get(id);
+      if (job !== undefined) this.#list.push({ kind: 'put', job });
+    }
+    this.#unwritten.clear();
+  }
+}

@@ -1,0 +1,18 @@
+// What a handler answers: a closed union. No handler ever writes a status.
+import type { JobError } from './job.ts';
+import type { NewJob } from './commands.ts';
+
+export type Outcome =
+  /** The work is done. `result` is JSON text, or null. */
+  | { readonly kind: 'done'; readonly result: string | null }
+  /** This attempt failed. `error.retryable` decides whether another may follow; `delay` (ms) overrules the backoff. */
+  | { readonly kind: 'fail'; readonly error: JobError; readonly delay?: number; readonly result?: string | null }
+  /** Not yet: ask again after `delay` ms. The attempt goes on and no retry is burned. */
+  | { readonly kind: 'later'; readonly delay: number }
+  /** The work is these children; the job ends by their roll-up. */
+  | { readonly kind: 'spawn'; readonly children: readonly NewJob[] }
+  /** The handler stopped at a safe place because it was asked to. */
+  | { readonly kind: 'paused' }
+  /** The run was cut through no fault of the job: the server is stopping, or its worker went silent. */
+  | { readonly kind: 'interrupted'; readonly reason: string }
+  | { readonly kind: 'timed_out'; readonly after: number };

@@ -1,0 +1,220 @@
+// The moves of one job and what they do to its parents. Every status change in the system is written here.
+import type { AttemptOutcome, NewJob } from './commands.ts';
+import { backoffDelay } from './backoff.ts';
+import type { Draft } from './draft.ts';
+import {
+  EMPTY_SPEC, type FinalStatus, isFinal, isParentAtWork, isSealed, type Job, type JobError, NO_CHILDREN, stateOf,
+} from './job.ts';
+import { maxAttemptsOf, MAX_CRASHES } from './policy.ts';
+import { admissible, describeFailure, judgeJob } from './rollup.ts';
+
+const NO_LEASE = { leaseUntil: null, worker: null } as const;
+
+export const jobError = (code: JobError['code'], message: string, retryable = false): JobError => ({ code, message, retryable });
+
+/** Event data of a move: the words every reader of the log gets. */
+export function statusData(job: Job, more = ''): string {
+  const due = (job.status === 'queued' || job.status === 'retry') && job.dueAt !== null ? `,"dueAt":${job.dueAt}` : '';
+  return `{"status":"${job.status}","state":"${stateOf(job.status)}","attempt":${job.attempt}${due}${more}}`;
+}
+
+const errorPart = (error: JobError): string => `,"error":${JSON.stringify(error)}`;
+
+/** The final transition: one final event, the callback as a job of its own, and the roll-up of every ancestor. */
+export function settle(d: Draft, job: Job, status: FinalStatus, end: { result?: string | null; error?: JobError | null } = {}): void {
+  if (job.leaseUntil !== null && status === 'cancelled') d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
+  const error = end.error ?? null;
+  const after = d.put({
+    ...job, ...NO_LEASE, status, gate: 'open', endedAt: d.env.now, error,
+    progress: status === 'completed' && job.progress !== null ? 1 : job.progress,
+  });
+  const result = end.result ?? null;
+  d.event(
+    after, status === 'completed' ? 'job:complete' : 'job:error',
+    statusData(after, `${error === null ? '' : errorPart(error)}${result === null ? '' : `,"result":${result}`}`), true,
+  );
+  if (job.spec.callback !== undefined) addCallback(d, after, job.spec.callback);
+  if (job.parentId !== null) childEnded(d, job.parentId, status);
+}
+
+/** For jobs that a set change ended. */
+export function addCallbacks(d: Draft, ids: readonly string[]): void {
+  for (const job of ids.map((id) => d.get(id))) if (job.spec.callback !== undefined) addCallback(d, job, job.spec.callback);
+}
+
+/** The callback is an ordinary request job; its body is made from the log when it runs, so nothing is stored twice. */
+function addCallback(d: Draft, job: Job, url: string): void {
+  addJob(d, {
+    type: 'request', priority: job.priority, spec: { tags: ['callback'] },
+    input: JSON.stringify({ url, method: 'POST', about: job.id }),
+  }, null, 0);
+}
+
+function childEnded(d: Draft, parentId: string, status: FinalStatus): void {
+  const parent = d.find(parentId);
+  if (parent === undefined) return;
+  const c = parent.children;
+  d.put({ ...parent, children: { ...c, open: c.open - 1, [status]: c[status] + 1 } });
+  judgeParent(d, parentId);
+}
+
+/** Applies the batch's rules after its counters moved: cut, let the next in, make the final call, or end. */
+export function judgeParent(d: Draft, id: string, afterCut = false): void {
+  const job = d.get(id);
+  if (isFinal(job.status)) return; // abandoned children go on without it
+  const { verdict, cut } = judgeJob(job);
+  if (cut !== null) {
+    if (afterCut) return; // what is left is running; its end brings us back here
+    const why = jobError('cancelled', `Its batch ${id} needs no more of its children.`);
+    d.set({ kind: 'cut', parentId: id, scope: cut, error: why });
+    d.stale = true;
+    d.again.push({ kind: 'judge', jobId: id });
+    return;
+  }
+  if (verdict === 'open') admit(d, job);
+  else if (job.spec.finalCall === true && job.spec.onChildFailure !== 'fail_fast') finalCall(d, job);
+  else endByVerdict(d, job, verdict);
+}
+
+/** Ends a parent as its counters say. */
+export function endByVerdict(d: Draft, job: Job, verdict: 'completed' | 'failed'): void {
+  settle(d, job, verdict, verdict === 'failed' ? { error: jobError('child_failed', describeFailure(job.children)) } : {});
+}
+
+/** The batch's own call: it becomes ready like any other job, and its handler's outcome decides it. */
+function finalCall(d: Draft, job: Job): void {
+  if (!isParentAtWork(job)) return; // held or paused: the call waits for start or resume
+  const after = d.put({ ...job, status: 'queued', dueAt: d.env.now });
+  d.event(after, 'job:status', statusData(after, ',"reason":"final_call"'));
+}
+
+export function admit(d: Draft, job: Job): void {
+  const count = isParentAtWork(job) ? admissible(job) : 0;
+  if (count === 0) return;
+  d.put({ ...job, children: { ...job.children, waiting: job.children.waiting - count } });
+  d.set({ kind: 'admit', parentId: job.id, count });
+}
+
+/** Opens a batch whose turn has come: it runs because its children do. */
+export function openBatch(d: Draft, job: Job): void {
+  const after = d.put({ ...job, status: 'running', startedAt: job.startedAt ?? d.env.now });
+  d.event(after, 'job:status', statusData(after));
+  judgeParent(d, job.id); // an empty sealed batch is complete already
+}
+
+export function lease(d: Draft, job: Job, worker: string): Job {
+  const { now } = d.env;
+  const goesOn = job.attemptStartedAt !== null;
+  const after = d.put({
+    ...job, status: 'running', worker, leaseUntil: now + d.policy(job).lease, leaseEpoch: job.leaseEpoch + 1,
+    attempt: goesOn ? job.attempt : job.attempt + 1, attemptStartedAt: job.attemptStartedAt ?? now, claimedAt: now,
+    startedAt: job.startedAt ?? now, expiresAt: job.expiresAt ?? expiry(d, job),
+  });
+  d.event(after, 'job:status', statusData(after));
+  return after;
+}
+
+/** The type's own time to live counts from the first start, so that a long wait for a turn never uses it up. */
+function expiry(d: Draft, job: Job): number | null {
+  const { ttl } = d.policy(job);
+  return ttl === null ? null : d.env.now + ttl;
+}
+
+/** "Ask again later": the attempt goes on, no retry is burned. */
+export function askLater(d: Draft, job: Job, delay: number): void {
+  const after = d.put({ ...job, ...NO_LEASE, status: 'queued', dueAt: d.env.now + delay, crashes: 0 });
+  d.event(after, 'job:status', statusData(after, ',"reason":"pending"'));
+}
+
+export function pauseJob(d: Draft, job: Job): void {
+  const after = d.put({ ...job, ...NO_LEASE, status: 'paused' });
+  d.event(after, 'job:status', statusData(after));
+}
+
+function closeAttempt(d: Draft, job: Job, outcome: AttemptOutcome, error: JobError | null): void {
+  d.set({
+    kind: 'attempt', jobId: job.id, number: job.attempt, outcome, startedAt: job.attemptStartedAt ?? d.env.now,
+    endedAt: d.env.now, error, worker: job.worker,
+  });
+}
+
+/** A failed or timed-out attempt: another one after the backoff, or the end. */
+export function failAttempt(d: Draft, job: Job, error: JobError, more: { delay?: number | undefined; result?: string | null | undefined } = {}): void {
+  const failures = job.failures + 1;
+  const max = maxAttemptsOf(job, d.policy(job));
+  if (!error.retryable || failures >= max) {
+    const last = error.retryable && max > 1
+      ? jobError('attempts_exhausted', `All ${max} attempts failed; the last with ${error.code}: ${error.message}`) : error;
+    settle(d, { ...job, failures }, 'failed', { error: last, result: more.result ?? null });
+    return;
+  }
+  closeAttempt(d, job, error.code === 'timeout' ? 'timed_out' : 'failed', error);
+  const delay = more.delay ?? backoffDelay(job.spec.backoff ?? d.policy(job).backoff, failures, d.env.random());
+  const after = d.put({
+    ...job, ...NO_LEASE, status: 'retry', failures, dueAt: d.env.now + delay, attemptStartedAt: null, crashes: 0, error,
+  });
+  d.event(after, 'job:status', statusData(after, errorPart(error)));
+}
+
+/**
+ * The attempt was lost through no fault of the job: it burns no retry, but has a limit of its own.
+ * @param cause stopping: the server asked (never counted); lost: a worker went silent; crash: the server died
+ */
+export function interrupt(d: Draft, job: Job, cause: 'stopping' | 'lost' | 'crash', message: string): void {
+  const error = jobError('interrupted_too_often', message, true);
+  const policy = d.policy(job);
+  const next: Job = {
+    ...job,
+    interruptions: job.interruptions + (cause === 'stopping' ? 0 : 1),
+    crashes: cause === 'crash' ? job.crashes + 1 : 0,
+  };
+  d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
+  if (next.crashes >= MAX_CRASHES || next.interruptions > policy.maxInterruptions) {
+    const times = next.crashes >= MAX_CRASHES ? `running at ${next.crashes} server deaths in a row` : `interrupted ${next.interruptions} times`;
+    settle(d, next, 'failed', { error: jobError('interrupted_too_often', `Set aside: ${times}. If it is not to blame, POST /retry runs it again.`) });
+    return;
+  }
+  if (cause === 'crash' && policy.onOrphan === 'fail') {
+    settle(d, next, 'failed', { error: jobError('interrupted_too_often', `${message} Jobs of type ${job.type} are not run again after that.`) });
+    return;
+  }
+  closeAttempt(d, job, 'interrupted', error);
+  const status = cause === 'crash' && policy.onOrphan === 'pause' ? 'paused' : 'queued';
+  const after = d.put({ ...next, ...NO_LEASE, status, dueAt: d.env.now, attemptStartedAt: null });
+  d.event(after, 'job:status', statusData(after, `,"reason":"interrupted","message":${JSON.stringify(message)}`));
+}
+
+/** Adds a job and its descendants; parents come before children. Returns the job. */
+export function addJob(d: Draft, plan: NewJob, parent: Job | null, ordinal: number, gateOpen = true): Job {
+  const { now } = d.env;
+  const dueAt = plan.dueAt === undefined ? now : plan.dueAt;
+  const id = d.env.newId();
+  const total = plan.children?.length ?? 0;
+  const spec = plan.spec ?? EMPTY_SPEC;
+  const job: Job = {
+    id, type: plan.type, parentId: parent?.id ?? null, rootId: parent?.rootId ?? id, ordinal: parent === null ? null : ordinal,
+    depth: parent === null ? 0 : parent.depth + 1, spec, status: 'queued', gate: gateOpen ? 'open' : 'parent',
+    priority: plan.priority ?? parent?.priority ?? 5, dueAt, createdAt: now, startedAt: null, endedAt: null,
+    expiresAt: spec.ttl === undefined ? null : now + spec.ttl, deadlineAt: spec.deadline === undefined ? null : now + spec.deadline,
+    attempt: 0, failures: 0, interruptions: 0, crashes: 0, attemptStartedAt: null, claimedAt: null,
+    leaseUntil: null, leaseEpoch: 0, worker: null,
+    children: total === 0 ? NO_CHILDREN : { ...NO_CHILDREN, total, open: total, waiting: total },
+    progress: null, logBytes: 0, error: null,
+  };
+  d.add(job, plan.input);
+  d.event(job, 'job:status', statusData(job));
+  plan.children?.forEach((child, i) => addJob(d, child, job, i, false));
+  return job;
+}
+
+/** Adds children to a parent that is at work (spawn, or a child posted to an unsealed batch). */
+export function addChildren(d: Draft, parent: Job, plans: readonly NewJob[]): Job[] {
+  const c = parent.children;
+  const room = isParentAtWork(parent) ? Math.max(0, (parent.spec.width ?? Infinity) - (c.open - c.waiting)) : 0;
+  const jobs = plans.map((plan, i) => addJob(d, plan, parent, c.total + i, i < room));
+  const waiting = c.waiting + Math.max(0, plans.length - room);
+  d.put({ ...parent, children: { ...c, total: c.total + plans.length, open: c.open + plans.length, waiting } });
+  return jobs;
+}
+
+export const takesChildren = (job: Job): boolean => !isFinal(job.status) && !isSealed(job);

@@ -1,0 +1,118 @@
+// THE PORT between the rules and whatever keeps the rows. Types and prose; no engine is named here.
+//
+// Writes: `execute(command)`. A command is plain data; the engine locks what domain/commands.ts `pick` names,
+// lets the pure `decide` turn the snapshot into Changes (or refuse), writes all of it or nothing, and resolves only
+// once it is durable. There is no begin, no handle and no connection in this port.
+// Reads: dull, short, paged. A read that starts after a write resolved sees that write.
+// `onCommit` is a bare wake-up: it carries no data, may be merged, and is never the truth.
+import type { Answer, AttemptOutcome, Command } from '../domain/commands.ts';
+import type { EventType } from '../domain/event.ts';
+import type { Job, JobError, JobStatus } from '../domain/job.ts';
+
+/** One row of the log. `seq` is the cursor: an event never appears below one already served. */
+export interface StoredEvent {
+  readonly seq: number;
+  readonly jobId: string;
+  readonly rootId: string;
+  readonly type: EventType;
+  readonly at: number;
+  /** JSON text of an object, or null. */
+  readonly data: string | null;
+}
+
+export interface AttemptRecord {
+  readonly number: number;
+  readonly outcome: AttemptOutcome;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly error: JobError | null;
+  readonly worker: string | null;
+}
+
+/** A job as readers see it. */
+export interface JobRecord {
+  readonly job: Job;
+  /** JSON text. */
+  readonly input: string;
+  /** JSON text of what its handler answered, or null. */
+  readonly result: string | null;
+  /** The event that ended it, or null. */
+  readonly finalSeq: number | null;
+  /** Ended attempts that did not end the job, oldest first; the newest 100. */
+  readonly attempts: readonly AttemptRecord[];
+}
+
+/** How a child ended, for its parent's result. */
+export interface ChildResult {
+  readonly id: string;
+  readonly ordinal: number;
+  readonly status: JobStatus;
+  readonly result: string | null;
+  readonly error: JobError | null;
+}
+
+export interface JobFilter {
+  readonly status?: readonly JobStatus[];
+  readonly type?: string;
+  readonly parentId?: string;
+  readonly rootId?: string;
+  readonly tag?: string;
+  /** Looked for in id, type and input; case-insensitive for ASCII. */
+  readonly text?: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Pass as `after` to go on; null at the end. A page may be short, even empty, and still have one. */
+  readonly next: number | null;
+}
+
+/** Whose events: everything, a whole tree by its root, or one job with what is below it. */
+export type EventScope = 'all' | { readonly jobId: string };
+
+export interface StoreStats {
+  readonly jobs: readonly { readonly type: string; readonly status: JobStatus; readonly count: number }[];
+  /** Bytes of the database and of its write-ahead log. */
+  readonly fileBytes: number;
+  readonly walBytes: number;
+  /** Commands sent and not yet durable. */
+  readonly waiting: number;
+}
+
+export type StoreHealth = 'ok' | 'full' | 'failed' | 'closed';
+
+export interface Store {
+  /** @throws DomainError when refused; nothing has changed then. */
+  execute(command: Command): Promise<Answer>;
+
+  job(id: string): Promise<JobRecord | null>;
+  /** The job and its ancestors, nearest first; empty if there is no such job. */
+  lineage(id: string): Promise<readonly Job[]>;
+  /** Newest first. `after` is a cursor from an earlier page. */
+  jobs(filter: JobFilter, after: number | null, limit: number): Promise<Page<JobRecord>>;
+  /** By ordinal. */
+  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Promise<Page<JobRecord>>;
+  /** How the children ended, by ordinal, until `maxBytes` of results; the rest is left out and `truncated`. */
+  childResults(parentId: string, maxBytes: number): Promise<{ readonly results: readonly ChildResult[]; readonly truncated: boolean }>;
+  /** In order, after the cursor. An unknown job gives none. */
+  events(scope: EventScope, after: number, limit: number, types?: readonly EventType[]): Promise<readonly StoredEvent[]>;
+  /** The newest cursor given out. */
+  lastSeq(): Promise<number>;
+  /** The oldest event kept is after this cursor; 0 when nothing was ever dropped. */
+  floorSeq(): Promise<number>;
+  /** Is a job of this type ready at once? */
+  hasReady(type: string): Promise<boolean>;
+  /** When the next tick is due (epoch ms; may be past), or null. */
+  nextAlarm(): Promise<number | null>;
+  /** Forgets idempotency keys older than the instant; at most `limit`. Returns how many. */
+  forgetKeys(before: number, limit: number): Promise<number>;
+
+  stats(): Promise<StoreStats>;
+  health(): StoreHealth;
+  /** Called after commits; several may be merged into one call. Returns the way to stop. */
+  onCommit(listener: () => void): () => void;
+  /** Called once if the store cannot go on: the process must stop at once, with this message. */
+  onFailure(listener: (error: Error) => void): void;
+  /** Finishes what was sent, then lets go of the file. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,32 @@
+// The writing half of the store without its thread: connection, engine and committer put together.
+import type { Policies } from '../../domain/policy.ts';
+import { newJobId } from './ids.ts';
+import { Committer } from './committer.ts';
+import { Engine, type EngineOptions } from './engine.ts';
+import { openWriter } from './open.ts';
+import type Database from 'better-sqlite3';
+
+export interface Core {
+  readonly db: Database.Database;
+  readonly committer: Committer;
+  /** What SQLite says of itself, for /ready: 2 = FULL. */
+  readonly facts: { readonly synchronous: number; readonly journal: string };
+  forgetKeys(before: number, limit: number): number;
+  /** Checkpoints and lets go of the file. */
+  close(): void;
+}
+
+export function openCore(path: string, policies: Policies, synchronous: 'FULL' | 'NORMAL' | 'OFF', chance: Partial<EngineOptions> = {}): Core {
+  const db = openWriter(path, synchronous);
+  const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId });
+  return {
+    db,
+    committer: new Committer(db, engine, path === ':memory:' ? null : `${path}.reserve`),
+    facts: { synchronous: db.pragma('synchronous', { simple: true }) as number, journal: db.pragma('journal_mode', { simple: true }) as string },
+    forgetKeys: (before, limit) => engine.forgetKeys(before, limit),
+    close: () => {
+      if (path !== ':memory:') db.pragma('wal_checkpoint(TRUNCATE)');
+      db.close();
+    },
+  };
+}

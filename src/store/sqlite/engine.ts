@@ -1,0 +1,137 @@
+// One command inside an open transaction: lock, decide, write. Knows no threads and no messages.
+import type Database from 'better-sqlite3';
+import { type Answer, type Change, type Command, type Env, pick } from '../../domain/commands.ts';
+import { decide } from '../../domain/decide.ts';
+import { isFinal } from '../../domain/job.ts';
+import type { Policies } from '../../domain/policy.ts';
+import { JobTable, type Placed } from './job-table.ts';
+import { LogTables } from './log-table.ts';
+import { type SetEffect, Sets } from './sets.ts';
+import { Loaded, type SnapshotSources, takeSnapshot } from './snapshot.ts';
+import { Tally } from './tally.ts';
+
+/** Follow-ups of one command. A tree has at most MAX_TREE batches to judge; far more means a rule that never settles. */
+const MAX_FOLLOW_UPS = 100_000;
+
+export interface EngineOptions {
+  readonly policies: Policies;
+  readonly random: () => number;
+  readonly newId: () => string;
+}
+
+export class Engine {
+  /** The command being run has written: a refusal now needs a rollback. */
+  dirty = false;
+  readonly #jobs: JobTable;
+  readonly #log: LogTables;
+  readonly #sets: Sets;
+  readonly #tally: Tally;
+  readonly #sources: SnapshotSources;
+  readonly #options: EngineOptions;
+  readonly #forgetKeys;
+
+  constructor(db: Database.Database, options: EngineOptions) {
+    this.#options = options;
+    this.#tally = new Tally(db);
+    this.#jobs = new JobTable(db, options.policies);
+    this.#log = new LogTables(db);
+    this.#sets = new Sets(db, this.#tally);
+    this.#sources = {
+      jobs: this.#jobs,
+      inputOf: (key) => this.#log.inputOf(key),
+      known: (scope, key) => this.#log.known(scope, key),
+      treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
+    };
+    this.#forgetKeys = db.prepare('DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)');
+  }
+
+  /** Decides and writes a command and its follow-ups. Throws DomainError before anything is written, or what SQLite throws. */
+  run(command: Command, now: number): Answer {
+    this.dirty = false;
+    const env: Env = { now, random: this.#options.random, newId: this.#options.newId, policies: this.#options.policies };
+    const first = this.#step(command, env);
+    const queue = [...first.again];
+    for (let count = 0; queue.length > 0; count++) {
+      if (count > MAX_FOLLOW_UPS) throw new Error(`Command ${command.kind} did not settle.`);
+      const { answer, again } = this.#step(queue.shift() as Command, env);
+      first.answer.claimed.push(...answer.claimed);
+      first.answer.refused.push(...answer.refused);
+      first.answer.revoked.push(...answer.revoked);
+      queue.unshift(...again);
+    }
+    return first.answer;
+  }
+
+  forgetKeys(before: number, limit: number): number {
+    return this.#forgetKeys.run(before, limit).changes;
+  }
+
+  /** Ends the transaction's bookkeeping; call just before COMMIT. */
+  beforeCommit(): void { this.#tally.flush(); }
+
+  /** Takes back what memory holds of a transaction that was rolled back. */
+  rolledBack(): void {
+    this.#tally.forget();
+    this.#log.reload();
+  }
+
+  #step(command: Command, env: Env): { answer: Answer; again: Command[] } {
+    const loaded = new Loaded(this.#jobs);
+    const changes = decide(takeSnapshot(pick(command), loaded, this.#sources, env.now), command, env);
+    const finals = new Map<string, number>();
+    const again = [...changes.again];
+    if (changes.list.length > 0) this.dirty = true;
+    for (const change of changes.list) {
+      const effect = this.#apply(change, loaded, finals, env.now);
+      if (effect === null) continue;
+      changes.answer.revoked.push(...effect.revoked);
+      if (effect.callbacks.length > 0) again.unshift({ kind: 'callbacks', jobIds: effect.callbacks });
+    }
+    return { answer: changes.answer, again };
+  }
+
+  #apply(change: Change, loaded: Loaded, finals: Map<string, number>, now: number): SetEffect | null {
+    const at = (id: string): Placed => {
+      const placed = loaded.id(id);
+      if (placed === undefined) throw new Error(`A change names job ${id}, which is not in the snapshot.`);
+      return placed;
+    };
+    switch (change.kind) {
+      case 'add': {
+        const { job } = change;
+        const placed = this.#jobs.insert(job, job.parentId === null ? null : at(job.parentId), now);
+        loaded.keep(placed);
+        this.#log.addInput(placed.key, change.input);
+        this.#tally.move(job.type, null, job.status);
+        return null;
+      }
+      case 'put': {
+        const before = at(change.job.id);
+        const finalSeq = isFinal(change.job.status) ? (finals.get(change.job.id) ?? before.finalSeq) : null;
+        loaded.keep(this.#jobs.update(before, change.job, finalSeq, now));
+        this.#tally.move(change.job.type, before.job.status, change.job.status);
+        return null;
+      }
+      case 'event': {
+        const seq = this.#log.append(change.event, at(change.event.jobId));
+        if (change.final === true) finals.set(change.event.jobId, seq);
+        return null;
+      }
+      case 'attempt': this.#log.addAttempt(at(change.jobId).key, change); return null;
+      case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
+      case 'admit': this.#sets.admit(at(change.parentId).key, change.count, now); return null;
+      case 'ungate': this.#sets.ungate(at(change.rootId).key, now); return null;
+      case 'remove':
+        this.#log.keepLastSeq();
+        this.#sets.remove(at(change.rootId).key);
+        return null;
+      case 'cut': return this.#moved(this.#sets.cut(at(change.parentId).key, change.scope, change.error, this.#log.lastSeq, now));
+      case 'reopen': return this.#moved(this.#sets.reopen(at(change.parentId).key, this.#log.lastSeq, now));
+    }
+  }
+
+  #moved(effect: SetEffect): SetEffect {
+    this.#log.lastSeq += effect.events;
+    return effect;
+  }
+}

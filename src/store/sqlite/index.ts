@@ -1,0 +1,219 @@
+// The embedded store: one writer (a thread, or inline for tests and measurements), one reader on this thread.
+import { statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { Answer, Command } from '../../domain/commands.ts';
+import type { Clock } from '../../domain/clock.ts';
+import { DomainError } from '../../domain/errors.ts';
+import type { Policies } from '../../domain/policy.ts';
+import type { Store, StoreHealth } from '../store.ts';
+import { Committer } from './committer.ts';
+import { openCore } from './core.ts';
+import type { EngineOptions } from './engine.ts';
+import { openReader, preparePath, takeOwnership } from './open.ts';
+import { Reader } from './reader.ts';
+import { type Done, type Report, type Sent, type Task, toDone, type WriterData } from './writer.ts';
+
+export { AlreadyOwned, DamagedFile } from './open.ts';
+export { SchemaError } from './migrate.ts';
+
+export interface StoreOptions {
+  /** A file, or ':memory:' (inline writer only). */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly policies: Policies;
+  /** Commands that may wait for the disk before new ones are refused. */
+  readonly queueMax?: number;
+  /** Where the writer runs. Default: thread. */
+  readonly writer?: 'thread' | 'inline';
+  /** Only for negative controls and measurements; the server always runs FULL. */
+  readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
+  /** The writer's module; replaced by tests that break it on purpose. */
+  readonly writerModule?: URL;
+  /** Inline writer only: seeded chance, for simulation. */
+  readonly chance?: Partial<EngineOptions>;
+}
+
+/** Two seconds of full-speed submits on a fast disk are 60,000; a quarter of a second is a queue worth having. */
+const QUEUE_MAX = 10_000;
+/** A queue whose head is older than this will not serve its tail in time: refuse early. */
+const QUEUE_AGE_MAX = 2_000;
+/** Never refused for overload: they end work, keep it alive or free resources. */
+const ALWAYS: ReadonlySet<Command['kind']> = new Set(['finish', 'renew', 'note', 'claim', 'tick', 'recover', 'cancel']);
+
+interface Waiting {
+  readonly since: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What carries tasks to the writer. */
+interface Line {
+  post(task: Task): void;
+  readonly facts: { readonly synchronous: number; readonly journal: string };
+}
+
+export interface SqliteStore extends Store {
+  /** Read back from SQLite at the start: synchronous 2 = FULL. */
+  readonly facts: { readonly synchronous: number; readonly journal: string };
+}
+
+/** @throws AlreadyOwned, DamagedFile, SchemaError, or what SQLite says: nothing is served then. */
+export async function openStore(options: StoreOptions): Promise<SqliteStore> {
+  const { path, clock } = options;
+  preparePath(path);
+  const release = takeOwnership(path);
+  const waiting = new Map<number, Waiting>();
+  const counts = new Map<number, (count: number) => void>();
+  const listeners = new Set<() => void>();
+  let onFailure: ((error: Error) => void) | null = null;
+  let closed: (() => void) | null = null;
+  let health: StoreHealth = 'ok';
+  let nextId = 0;
+  let outbox: Sent[] = [];
+
+  const fail = (message: string): void => {
+    if (health === 'failed' || health === 'closed') return;
+    health = 'failed';
+    const error = new DomainError('unavailable', `The store has failed: ${message}`);
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+    onFailure?.(new Error(message));
+  };
+  const settle = (done: Done): void => {
+    const entry = waiting.get(done.id);
+    waiting.delete(done.id);
+    if ('answer' in done) entry?.resolve(done.answer);
+    else entry?.reject(new DomainError(done.refusal.code, done.refusal.message, done.refusal.details));
+  };
+  const receive = (report: Report): void => {
+    if (report.kind === 'done') {
+      if (health !== 'failed') health = report.full ? 'full' : 'ok';
+      for (const done of report.list) settle(done);
+      for (const listener of listeners) listener();
+    } else if (report.kind === 'full') health = report.full ? 'full' : 'ok';
+    else if (report.kind === 'count') counts.get(report.id)?.(report.count);
+    else if (report.kind === 'closed') closed?.();
+    else if (report.kind === 'failed') fail(report.message);
+  };
+
+  const inline = options.writer === 'inline' || path === ':memory:';
+  const core = inline ? openCore(path, options.policies, options.synchronous ?? 'FULL', options.chance) : null;
+  let line: Line;
+  try {
+    line = core === null ? await threadLine(options, receive, fail) : inlineLine(core, receive);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  const readerDb = core !== null && path === ':memory:' ? core.db : openReader(path);
+  const reader = new Reader(readerDb);
+  const read = <T>(work: () => T): Promise<T> => {
+    try {
+      return Promise.resolve(work());
+    } catch (error) {
+      if (error instanceof Error && /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(String((error as { code?: unknown }).code ?? ''))) fail(error.message);
+      return Promise.reject(error);
+    }
+  };
+  const flush = (): void => {
+    const list = outbox;
+    outbox = [];
+    if (list.length > 0) line.post({ kind: 'commands', list });
+  };
+  const overloaded = (): boolean => {
+    if (waiting.size >= (options.queueMax ?? QUEUE_MAX)) return true;
+    const oldest = waiting.values().next().value;
+    return oldest !== undefined && clock.monotonic() - oldest.since > QUEUE_AGE_MAX;
+  };
+
+  return {
+    facts: line.facts,
+    execute(command) {
+      if (health === 'failed' || health === 'closed') return Promise.reject(new DomainError('unavailable', `The store is ${health}.`, { hint: 'Try again when /ready answers 200.' }));
+      if (!ALWAYS.has(command.kind) && overloaded()) {
+        return Promise.reject(new DomainError('overloaded', 'More is waiting for the disk than it can write in time; nothing was accepted.', { hint: 'Try again after the Retry-After header.', waiting: waiting.size }));
+      }
+      return new Promise((resolve, reject) => {
+        const id = nextId++;
+        waiting.set(id, { since: clock.monotonic(), resolve, reject });
+        // One message per turn of the event loop: all requests read in it share a commit.
+        if (outbox.length === 0) setImmediate(flush);
+        outbox.push({ id, command, now: clock.now() });
+      });
+    },
+    job: (id) => read(() => reader.job(id)),
+    lineage: (id) => read(() => reader.lineage(id)),
+    jobs: (filter, after, limit) => read(() => reader.jobs(filter, after, limit)),
+    children: (parentId, status, after, limit) => read(() => reader.children(parentId, status, after, limit)),
+    childResults: (parentId, maxBytes) => read(() => reader.childResults(parentId, maxBytes)),
+    events: (scope, after, limit, types) => read(() => reader.events(scope, after, limit, types)),
+    lastSeq: () => read(() => reader.lastSeq()),
+    floorSeq: () => read(() => reader.floorSeq()),
+    hasReady: (type) => read(() => reader.hasReady(type)),
+    nextAlarm: () => read(() => reader.nextAlarm()),
+    forgetKeys: (before, limit) => new Promise((resolve) => {
+      const id = nextId++;
+      counts.set(id, (count) => { counts.delete(id); resolve(count); });
+      line.post({ kind: 'forget', id, before, limit });
+    }),
+    stats: () => read(() => ({ jobs: reader.counts(), fileBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`), waiting: waiting.size })),
+    health: () => health,
+    onCommit(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    onFailure(listener) { onFailure = listener; },
+    async close() {
+      if (health === 'closed') return;
+      flush();
+      if (health !== 'failed') {
+        if (readerDb !== core?.db) readerDb.close();
+        const done = new Promise<void>((resolve) => { closed = resolve; });
+        line.post({ kind: 'close' });
+        await done;
+      }
+      health = 'closed';
+      release();
+    },
+  };
+}
+
+function threadLine(options: StoreOptions, receive: (report: Report) => void, fail: (message: string) => void): Promise<Line> {
+  const data: WriterData = { path: options.path, policies: options.policies, synchronous: options.synchronous ?? 'FULL' };
+  const worker = new Worker(options.writerModule ?? new URL('./writer.ts', import.meta.url), { workerData: data, name: 'writer' });
+  return new Promise((resolve, reject) => {
+    worker.on('message', (report: Report) => {
+      if (report.kind === 'ready') resolve({ post: (task) => worker.postMessage(task), facts: { synchronous: report.synchronous, journal: report.journal } });
+      else receive(report);
+    });
+    worker.on('error', (error) => { reject(error); fail(error instanceof Error ? error.message : String(error)); });
+  });
+}
+
+/** The same line without a thread: commits in the turn in which it is posted. */
+function inlineLine(core: ReturnType<typeof openCore>, receive: (report: Report) => void): Line {
+  const { committer }: { committer: Committer } = core;
+  return {
+    facts: core.facts,
+    post(task) {
+      try {
+        if (task.kind === 'commands') {
+          if (committer.full) committer.probe();
+          const replies = committer.commit(task.list);
+          receive({ kind: 'done', list: replies.map((reply, i) => toDone(task.list[i]?.id ?? -1, reply)), full: committer.full });
+        } else if (task.kind === 'forget') receive({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });
+        else { core.close(); receive({ kind: 'closed' }); }
+      } catch (error) {
+        receive({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+      }
+    },
+  };
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0; // in memory, or no log at the moment
+  }
+}

@@ -1,0 +1,91 @@
+// Opening the file: pragmas set and read back, checked before it is trusted, one owner.
+import Database from 'better-sqlite3';
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { migrate } from './migrate.ts';
+
+export const MIGRATIONS = new URL('../../../migrations/sqlite/', import.meta.url);
+
+/** Reads this much at the start to find structural damage; larger files are checked by `quick_check` on a backup. */
+const CHECK_BYTES_MAX = 256 * 1024 * 1024;
+/** The write-ahead log is cut back to this after a checkpoint; WAL growth is bounded by short reads. */
+const WAL_BYTES_KEPT = 16 * 1024 * 1024;
+/** Page cache of one connection, KiB: the hot ends of all indexes of a few million jobs. */
+const CACHE_KIB = 64 * 1024;
+
+export class DamagedFile extends Error {}
+export class AlreadyOwned extends Error {}
+
+/** The writer's connection. Order: open → pragmas read back → quick_check → checkpoint → migrations. */
+export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' = 'FULL'): Database.Database {
+  const db = new Database(path);
+  try {
+    set(db, 'journal_mode', 'WAL', path === ':memory:' ? 'memory' : 'wal');
+    // better-sqlite3's WAL default is NORMAL, which loses acknowledged writes in a power cut.
+    set(db, 'synchronous', synchronous, { OFF: 0, NORMAL: 1, FULL: 2 }[synchronous]);
+    set(db, 'foreign_keys', 'ON', 1);
+    set(db, 'trusted_schema', 'OFF', 0);
+    set(db, 'busy_timeout', '5000', 5000);
+    db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
+    db.pragma(`cache_size = -${CACHE_KIB}`);
+    db.pragma('temp_store = MEMORY');
+    db.function('crc32', { deterministic: true }, (text: unknown) => (text === null ? 0 : crc32(String(text))));
+    checkFile(db, path);
+    if (path !== ':memory:') db.pragma('wal_checkpoint(TRUNCATE)');
+    migrate(db, MIGRATIONS);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** A read-only connection for the main thread. */
+export function openReader(path: string): Database.Database {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  db.pragma('busy_timeout = 5000');
+  db.pragma(`cache_size = -${CACHE_KIB}`);
+  db.pragma('trusted_schema = OFF');
+  return db;
+}
+
+function set(db: Database.Database, name: string, value: string, expected: string | number): void {
+  db.pragma(`${name} = ${value}`);
+  const got = db.pragma(name, { simple: true });
+  if (got !== expected) throw new Error(`SQLite did not take ${name} = ${value} (it says ${String(got)}): without it acknowledged jobs could be lost.`);
+}
+
+function checkFile(db: Database.Database, path: string): void {
+  if (path !== ':memory:' && statSync(path).size > CHECK_BYTES_MAX) return;
+  const found = db.pragma('quick_check(1)', { simple: true });
+  if (found !== 'ok') throw new DamagedFile(`The database file ${path} is damaged (${String(found)}). Keep it, and restore the newest backup beside it.`);
+}
+
+/** Makes the folder and file private to this user, whatever the umask. */
+export function preparePath(path: string): void {
+  if (path === ':memory:') return;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, 'a', 0o600));
+  chmodSync(path, 0o600);
+}
+
+/**
+ * One process owns the file: an exclusive lock on a side file, held until the process ends however it ends.
+ * @throws AlreadyOwned
+ */
+export function takeOwnership(path: string): () => void {
+  if (path === ':memory:') return () => {};
+  const lock = new Database(`${path}.lock`, { timeout: 0 });
+  try {
+    lock.pragma('locking_mode = EXCLUSIVE');
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    if (!isBusy(error)) throw error;
+    throw new AlreadyOwned(`Another process has ${path} open. One server owns a database; stop the other one, or set MUSTER_DB to another file.`);
+  }
+  return () => lock.close();
+}
+
+const isBusy = (error: unknown): boolean => error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY');

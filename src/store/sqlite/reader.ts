@@ -1,0 +1,174 @@
+// Reads: a read-only connection, short statements, pages, no iterator across an await.
+import type Database from 'better-sqlite3';
+import type { EventType } from '../../domain/event.ts';
+import type { JobStatus } from '../../domain/job.ts';
+import type { Job } from '../../domain/job.ts';
+import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobRecord, Page, StoredEvent } from '../store.ts';
+import { JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
+import { checksum, DamagedRow } from './log-table.ts';
+import { listSql } from './list.ts';
+
+const EVENT = 'e.seq, j.id, e.type, e.at, e.data, e.sum, e.root_key';
+export const HOT_READ_SQL = {
+  job: `SELECT ${JOB_COLUMNS} FROM job WHERE id = ?`,
+  byKey: `SELECT ${JOB_COLUMNS} FROM job WHERE key = ?`,
+  idOf: 'SELECT id FROM job WHERE key = ?',
+  input: 'SELECT body, sum FROM input WHERE job_key = ?',
+  final: 'SELECT data, sum FROM event WHERE seq = ?',
+  attempts: 'SELECT number, outcome, started_at AS startedAt, ended_at AS endedAt, error, worker FROM attempt WHERE job_key = ? ORDER BY number DESC LIMIT 100',
+  events: `SELECT ${EVENT} FROM event e JOIN job j ON j.key = e.job_key WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
+  eventsOfTree: `SELECT ${EVENT} FROM event e JOIN job j ON j.key = e.job_key WHERE e.root_key = ? AND e.seq > ? ORDER BY e.seq LIMIT ?`,
+  eventsOfChild: `SELECT ${EVENT} FROM event e JOIN job j ON j.key = e.job_key WHERE e.job_key = ? AND e.job_key <> e.root_key AND e.seq > ? ORDER BY e.seq LIMIT ?`,
+  eventsBelow: `WITH RECURSIVE sub(key) AS (SELECT ? UNION ALL SELECT c.key FROM sub JOIN job c ON c.parent_key = sub.key)
+    SELECT ${EVENT} FROM sub CROSS JOIN event e ON e.job_key = sub.key AND e.job_key <> e.root_key JOIN job j ON j.key = e.job_key
+    WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
+  ready: 'SELECT 1 FROM job WHERE ready = 1 AND type = ? LIMIT 1',
+  alarm: 'SELECT min(alarm_at) FROM job WHERE alarm_at IS NOT NULL',
+  childResults: `SELECT j.id, j.ordinal, j.status, j.error, e.data, e.sum FROM job j LEFT JOIN event e ON e.seq = j.final_seq
+    WHERE j.parent_key = ? AND j.ordinal > ? ORDER BY j.ordinal LIMIT 200`,
+} as const;
+
+type EventRow = [seq: number, id: string, type: EventType, at: number, data: string | null, sum: number, rootKey: number];
+
+export class Reader {
+  readonly #db: Database.Database;
+  readonly #statements = new Map<string, Database.Statement>();
+  /** Root ids by key, for event rows; a root's id never changes. Bounded, oldest out. */
+  readonly #rootIds = new Map<number, string>();
+
+  constructor(db: Database.Database) {
+    this.#db = db;
+  }
+
+  job(id: string): JobRecord | null {
+    const placed = this.#placed(this.#raw(HOT_READ_SQL.job).get(id) as JobRow | undefined);
+    return placed === null ? null : this.#record(placed);
+  }
+
+  lineage(id: string): Job[] {
+    const jobs: Job[] = [];
+    let placed = this.#placed(this.#raw(HOT_READ_SQL.job).get(id) as JobRow | undefined);
+    while (placed !== null) {
+      jobs.push(placed.job);
+      placed = placed.parentKey === null ? null : this.#placed(this.#raw(HOT_READ_SQL.byKey).get(placed.parentKey) as JobRow | undefined);
+    }
+    return jobs;
+  }
+
+  jobs(filter: JobFilter, after: number | null, limit: number): Page<JobRecord> {
+    const keyOf = (id: string | undefined): number | null | undefined => (id === undefined ? undefined : this.#key(id));
+    const parent = keyOf(filter.parentId);
+    const root = keyOf(filter.rootId);
+    if (parent === null || root === null) return { items: [], next: null };
+    const { sql, params, scans } = listSql(filter, parent, root, after, limit);
+    const rows = this.#raw(sql).all(params) as JobRow[];
+    const items = rows.map((row) => this.#record(this.#place(row)));
+    const last = rows.at(-1)?.[0] as number | undefined;
+    if (last !== undefined && rows.length === limit) return { items, next: last };
+    return { items, next: scans === null ? null : scans(this.#db) };
+  }
+
+  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
+    const parent = this.#key(parentId);
+    if (parent === null) return { items: [], next: null };
+    const only = status === null ? '' : `AND status IN (${status.map(() => '?').join(', ')})`;
+    const rows = this.#raw(`SELECT ${JOB_COLUMNS} FROM job WHERE parent_key = ? AND ordinal > ? ${only} ORDER BY ordinal LIMIT ?`)
+      .all(parent, after ?? -1, ...(status ?? []), limit) as JobRow[];
+    const items = rows.map((row) => this.#record(this.#place(row)));
+    return { items, next: rows.length === limit ? (items.at(-1)?.job.ordinal ?? null) : null };
+  }
+
+  childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } {
+    const parent = this.#key(parentId);
+    const results: ChildResult[] = [];
+    let left = maxBytes;
+    for (let after = -1; parent !== null; ) {
+      const rows = this.#raw(HOT_READ_SQL.childResults).all(parent, after) as [string, number, JobStatus, string | null, string | null, number | null][];
+      for (const [id, ordinal, status, error, data, sum] of rows) {
+        left -= (data?.length ?? 0) + 64;
+        if (left < 0) return { results, truncated: true };
+        results.push({ id, ordinal, status, error: error === null ? null : JSON.parse(error), result: resultOf(data, sum ?? 0, id) });
+        after = ordinal;
+      }
+      if (rows.length < 200) break;
+    }
+    return { results, truncated: false };
+  }
+
+  events(scope: EventScope, after: number, limit: number, types: readonly EventType[] | undefined): StoredEvent[] {
+    const only = types === undefined ? '' : `e.type IN (${types.map((type) => `'${type}'`).join(', ')}) AND `;
+    const sql = (text: string): string => text.replace('WHERE ', `WHERE ${only}`);
+    if (scope === 'all') return this.#events(sql(HOT_READ_SQL.events), [after, limit]);
+    const row = this.#raw(HOT_READ_SQL.job).get(scope.jobId) as JobRow | undefined;
+    if (row === undefined) return [];
+    const [key, parent, children] = [row[0], row[3], row[28]] as [number, number | null, number];
+    if (parent === null) return this.#events(sql(HOT_READ_SQL.eventsOfTree), [key, after, limit]);
+    return this.#events(sql(children === 0 ? HOT_READ_SQL.eventsOfChild : HOT_READ_SQL.eventsBelow), [key, after, limit]);
+  }
+
+  lastSeq(): number { return Math.max(this.#number('SELECT max(seq) FROM event'), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
+  floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
+  hasReady(type: string): boolean { return this.#raw(HOT_READ_SQL.ready).get(type) !== undefined; }
+  nextAlarm(): number | null { return (this.#raw(HOT_READ_SQL.alarm).get() as [number | null])[0]; }
+  counts(): { type: string; status: JobStatus; count: number }[] {
+    return this.#prepare('SELECT type, status, n AS count FROM job_count').all() as { type: string; status: JobStatus; count: number }[];
+  }
+
+  #number(sql: string): number { return Number((this.#raw(sql).get() as [number | null] | undefined)?.[0] ?? 0); }
+
+  #events(sql: string, params: (number | string)[]): StoredEvent[] {
+    return (this.#raw(sql).all(params) as EventRow[]).map(([seq, jobId, type, at, data, sum, rootKey]) => {
+      if (checksum(data) !== sum) throw new DamagedRow(`event ${seq}`);
+      return { seq, jobId, rootId: this.#rootId(rootKey), type, at, data };
+    });
+  }
+
+  #rootId(key: number): string {
+    let id = this.#rootIds.get(key);
+    if (id === undefined) {
+      id = (this.#raw(HOT_READ_SQL.idOf).get(key) as [string] | undefined)?.[0] ?? '';
+      if (this.#rootIds.size >= 10_000) this.#rootIds.delete(this.#rootIds.keys().next().value ?? 0);
+      this.#rootIds.set(key, id);
+    }
+    return id;
+  }
+
+  #record(placed: Placed): JobRecord {
+    const input = this.#raw(HOT_READ_SQL.input).get(placed.key) as [string, number] | undefined;
+    if (input === undefined || checksum(input[0]) !== input[1]) throw new DamagedRow(`the input of job ${placed.job.id}`);
+    const final = placed.finalSeq === null ? undefined : (this.#raw(HOT_READ_SQL.final).get(placed.finalSeq) as [string | null, number] | undefined);
+    const attempts = placed.job.attempt === 0 ? [] : (this.#prepare(HOT_READ_SQL.attempts).all(placed.key) as (AttemptRecord & { error: string | null })[]).reverse();
+    return {
+      job: placed.job, input: input[0], finalSeq: placed.finalSeq,
+      result: final === undefined ? null : resultOf(final[0], final[1], placed.job.id),
+      attempts: attempts.map((attempt) => ({ ...attempt, error: attempt.error === null ? null : JSON.parse(attempt.error) })),
+    };
+  }
+
+  #key(id: string): number | null { return (this.#raw('SELECT key FROM job WHERE id = ?').get(id) as [number] | undefined)?.[0] ?? null; }
+  #placed(row: JobRow | undefined): Placed | null { return row === undefined ? null : this.#place(row); }
+  #place(row: JobRow): Placed {
+    const parentKey = row[3] as number | null;
+    const idOf = (key: number): string => (this.#raw(HOT_READ_SQL.idOf).get(key) as [string])[0];
+    const rootId = row[4] === row[0] ? (row[1] as string) : this.#rootId(row[4] as number);
+    return {
+      key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[37] as number | null,
+      job: toJob(row, parentKey === null ? null : idOf(parentKey), rootId),
+    };
+  }
+
+  #prepare(sql: string): Database.Statement {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
+    return statement;
+  }
+  #raw(sql: string): Database.Statement { return this.#prepare(sql).raw(true); }
+}
+
+/** The handler's answer out of the final event's data. */
+function resultOf(data: string | null, sum: number, id: string): string | null {
+  if (data === null) return null;
+  if (checksum(data) !== sum) throw new DamagedRow(`the result of job ${id}`);
+  const { result } = JSON.parse(data) as { result?: unknown };
+  return result === undefined ? null : JSON.stringify(result);
+}

@@ -1,0 +1,74 @@
+// The rows a command locks, as the domain sees them, with where each one stands in the file.
+import type { Pick, Snapshot } from '../../domain/commands.ts';
+import type { Job } from '../../domain/job.ts';
+import { type JobRow, type JobTable, type Placed, toJob } from './job-table.ts';
+
+/** Jobs read for one command: each row once, ancestors before descendants (a job's public ids are theirs). */
+export class Loaded {
+  readonly byId = new Map<string, Placed>();
+  readonly #byKey = new Map<number, Placed>();
+  readonly #jobs: JobTable;
+
+  constructor(jobs: JobTable) {
+    this.#jobs = jobs;
+  }
+
+  id(id: string): Placed | undefined {
+    const known = this.byId.get(id);
+    if (known !== undefined) return known;
+    const row = this.#jobs.rowById(id);
+    return row === undefined ? undefined : this.#place(row);
+  }
+
+  key(key: number): Placed | undefined {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const row = this.#jobs.rowByKey(key);
+    return row === undefined ? undefined : this.#place(row);
+  }
+
+  keep(placed: Placed): void {
+    this.byId.set(placed.job.id, placed);
+    this.#byKey.set(placed.key, placed);
+  }
+
+  #place(row: JobRow): Placed {
+    const parentKey = row[3] as number | null;
+    const parent = parentKey === null ? undefined : this.key(parentKey);
+    const job = toJob(row, parent?.job.id ?? null, parent?.job.rootId ?? (row[1] as string));
+    const placed: Placed = { key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[37] as number | null, job };
+    this.keep(placed);
+    return placed;
+  }
+}
+
+export interface SnapshotSources {
+  readonly jobs: JobTable;
+  readonly inputOf: (key: number) => string;
+  readonly known: (scope: string, key: string) => Snapshot['known'];
+  readonly treeOpen: (rootKey: number) => boolean;
+}
+
+const present = (placed: Placed | undefined): Job[] => (placed === undefined ? [] : [placed.job]);
+
+export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSources, now: number): Snapshot {
+  const found = (keys: readonly number[]): Job[] => keys.flatMap((key) => present(loaded.key(key)));
+  const base = {
+    job: (id: string) => loaded.id(id)?.job,
+    input: (id: string) => sources.inputOf(loaded.id(id)?.key ?? 0),
+    found: [] as readonly Job[],
+    known: null as Snapshot['known'],
+    treeOpen: false,
+  };
+  switch (pick.kind) {
+    case 'jobs':
+      return pick.idempotency === undefined ? base : { ...base, known: sources.known(pick.idempotency.scope, pick.idempotency.key) };
+    case 'ready': return { ...base, found: found(sources.jobs.readyKeys(pick.type, pick.limit)) };
+    case 'due': return { ...base, found: found(sources.jobs.dueKeys(now, pick.limit)) };
+    case 'leased': return { ...base, found: found(sources.jobs.leasedKeys(pick.worker, pick.limit)) };
+    case 'tree': {
+      const root = loaded.id(pick.id);
+      return root === undefined ? base : { ...base, treeOpen: sources.treeOpen(root.key) };
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// The writer's thread: takes batches of commands, commits them together, answers once they are on disk.
+// In a thread of its own so that a slow or frozen disk never stops reads, streams and health checks.
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { Answer, Command } from '../../domain/commands.ts';
+import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
+import type { Policies } from '../../domain/policy.ts';
+import { type Committer, type Reply, StorageFailure } from './committer.ts';
+import { openCore } from './core.ts';
+
+export interface WriterData {
+  readonly path: string;
+  readonly policies: Policies;
+  readonly synchronous: 'FULL' | 'NORMAL' | 'OFF';
+}
+export interface Sent { readonly id: number; readonly command: Command; readonly now: number }
+export type Task = { readonly kind: 'commands'; readonly list: readonly Sent[] }
+  | { readonly kind: 'forget'; readonly id: number; readonly before: number; readonly limit: number }
+  | { readonly kind: 'close' };
+export type Done = { readonly id: number; readonly answer: Answer }
+  | { readonly id: number; readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails } };
+export type Report =
+  | { readonly kind: 'ready'; readonly synchronous: number; readonly journal: string }
+  | { readonly kind: 'done'; readonly list: readonly Done[]; readonly full: boolean }
+  | { readonly kind: 'count'; readonly id: number; readonly count: number }
+  | { readonly kind: 'full'; readonly full: boolean }
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** Commands in one transaction: beyond this a longer commit gains nothing and the first of them waits for the last. */
+const BATCH_MAX = 512;
+/** How often a full disk is tried again, ms. */
+const PROBE_EVERY = 1_000;
+
+export const toDone = (id: number, reply: Reply): Done =>
+  'answer' in reply ? { id, answer: reply.answer } : { id, refusal: plain(reply.refusal) };
+const plain = ({ code, message, details }: DomainError) => ({ code, message, details });
+
+function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
+  const send = (report: Report): void => port.postMessage(report);
+  const core = openCore(data.path, data.policies, data.synchronous);
+  const { committer } = core;
+  let probe: NodeJS.Timeout | null = null;
+
+  const work = (first: Task): void => {
+    const queue: Sent[] = [];
+    const others: Task[] = [];
+    const take = (task: Task): void => {
+      if (task.kind === 'commands') queue.push(...task.list);
+      else others.push(task);
+    };
+    take(first);
+    do {
+      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as Task);
+      if (queue.length > 0) commit(committer, queue.splice(0, BATCH_MAX), send);
+    } while (queue.length > 0);
+    for (const task of others) {
+      if (task.kind === 'forget') send({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });
+      if (task.kind === 'close') {
+        core.close();
+        send({ kind: 'closed' });
+        port.close();
+      }
+    }
+    if (committer.full && probe === null) probe = setInterval(recover, PROBE_EVERY);
+  };
+  const recover = (): void => {
+    committer.probe();
+    if (committer.full || probe === null) return;
+    clearInterval(probe);
+    probe = null;
+    send({ kind: 'full', full: false });
+  };
+
+  port.on('message', (task: Task) => {
+    try {
+      work(task);
+    } catch (error) {
+      // Nothing more is acknowledged; the process stops, and the next start checks the file before it takes a write.
+      send({ kind: 'failed', message: error instanceof StorageFailure ? error.message : `The writer failed: ${String(error)}` });
+      port.close();
+    }
+  });
+  send({ kind: 'ready', ...core.facts });
+}
+
+function commit(committer: Committer, batch: readonly Sent[], send: (report: Report) => void): void {
+  const replies = committer.commit(batch);
+  send({ kind: 'done', list: replies.map((reply, i) => toDone(batch[i]?.id ?? -1, reply)), full: committer.full });
+}
+
+if (parentPort !== null) serve(parentPort, workerData as WriterData);

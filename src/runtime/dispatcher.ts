@@ -1,0 +1,233 @@
+// The typed poller: claims what is ready, per type and within its limit, runs it and reports what came of it.
+// Woken by commits; never polls. Claims and ends of one turn travel together and share one commit.
+import type { Claim, Ended, LeaseRef } from '../domain/commands.ts';
+import type { Clock } from '../domain/clock.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { FinalBody, Registry } from '../handlers/handler.ts';
+import type { Capacity, TypeCapacity } from '../orchestrator/capacity.ts';
+import type { Jobs, Runner } from '../orchestrator/jobs.ts';
+import type { Store } from '../store/store.ts';
+import { Running } from './running.ts';
+import type { Report, Service } from './service.ts';
+
+/** The lease holder of everything this process runs itself. */
+export const LOCAL_WORKER = 'local';
+/** One claim: large enough to share a commit well, small enough that its answer is not a long task. */
+const CLAIM_MAX = 250;
+/** Claims of one type under way: one being written while the answer of the other is being run. */
+const CLAIMS_IN_FLIGHT = 2;
+/** A third of the shortest lease in use (30 s): two renewals may be lost before a lease is. */
+const RENEW_EVERY = 10_000;
+/** On a full disk ends that could not be written are tried again. */
+const RETRY_AFTER = 1_000;
+
+interface Slot {
+  limit: number;
+  asked: number;
+  claims: number;
+  readonly running: Map<string, Running>;
+}
+
+export interface DispatcherOptions {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly report: Report;
+  readonly finalBody: (id: string) => Promise<FinalBody | null>;
+  /** Limits that differ from the registry's. */
+  readonly concurrency?: Readonly<Record<string, number>>;
+  /** Told of every run that ended and counted, for metrics. */
+  readonly onEnded?: (type: string, outcome: Outcome['kind'], ms: number) => void;
+}
+
+export class Dispatcher implements Service, Runner, Capacity {
+  readonly #o: DispatcherOptions;
+  readonly #slots = new Map<string, Slot>();
+  #ended: Ended[] = [];
+  #flushing = false;
+  #active = false;
+  #stopCommit: (() => void) | null = null;
+  #stopRenew: (() => void) | null = null;
+  #idle: (() => void)[] = [];
+
+  constructor(options: DispatcherOptions) {
+    this.#o = options;
+    for (const [type, row] of Object.entries(options.registry)) {
+      this.#slots.set(type, { limit: options.concurrency?.[type] ?? row.concurrency, asked: 0, claims: 0, running: new Map() });
+    }
+  }
+
+  start(): void {
+    if (this.#active) return;
+    this.#active = true;
+    this.#stopCommit = this.#o.store.onCommit(() => this.#wake());
+    this.#renewLater();
+    this.nudge(this.#slots.keys());
+  }
+
+  /** Stops claiming, gives what runs `grace` ms to end by itself, then interrupts it (which burns no retry). */
+  async stop(grace = 0): Promise<void> {
+    this.pauseClaims();
+    this.#stopRenew?.();
+    const patience = grace > 0 ? this.#o.clock.after(grace, () => this.#interruptAll()) : null;
+    if (patience === null) this.#interruptAll();
+    await this.#whenIdle();
+    patience?.();
+  }
+
+  /** Takes no more work; what runs goes on. */
+  pauseClaims(): void {
+    this.#active = false;
+    this.#stopCommit?.();
+    this.#stopCommit = null;
+  }
+
+  // Runner
+  nudge(types: Iterable<string>): void {
+    for (const type of types) this.#claim(type);
+  }
+
+  revoke(leases: readonly LeaseRef[]): void {
+    for (const { jobId, epoch } of leases) {
+      for (const slot of this.#slots.values()) {
+        const run = slot.running.get(jobId);
+        if (run === undefined || run.claim.epoch !== epoch) continue;
+        run.revoked = true;
+        run.abort('The lease is gone: cancelled, timed out or taken back.');
+      }
+    }
+  }
+
+  // Capacity
+  list(): TypeCapacity[] {
+    return [...this.#slots].map(([type, { limit, running }]) => ({ type, limit, running: running.size }));
+  }
+
+  set(type: string, limit: number): void {
+    const slot = this.#slots.get(type);
+    if (slot === undefined) throw new DomainError('not_found', `There is no job type ${type}.`, { types: [...this.#slots.keys()] });
+    slot.limit = limit;
+    this.#claim(type);
+  }
+
+  #wake(): void {
+    for (const [type, slot] of this.#slots) {
+      if (slot.claims > 0 || slot.running.size >= slot.limit) continue;
+      this.#o.store.hasReady(type).then((ready) => { if (ready) this.#claim(type); }, () => {}); // a failed read stops the process elsewhere
+    }
+  }
+
+  #claim(type: string): void {
+    const slot = this.#slots.get(type);
+    if (!this.#active || slot === undefined || slot.claims >= CLAIMS_IN_FLIGHT) return;
+    const limit = Math.min(CLAIM_MAX, slot.limit - slot.running.size - slot.asked);
+    if (limit <= 0) return;
+    slot.asked += limit;
+    slot.claims += 1;
+    this.#o.jobs.execute({ kind: 'claim', worker: LOCAL_WORKER, type, limit }).then((answer) => {
+      slot.asked -= limit;
+      slot.claims -= 1;
+      for (const claim of answer.claimed) this.#run(slot, claim);
+      if (answer.seen === limit) this.#claim(type); // a full page: there may be more
+    }, (error: unknown) => {
+      slot.asked -= limit;
+      slot.claims -= 1;
+      this.#failed(error, 'claim');
+    });
+  }
+
+  #run(slot: Slot, claim: Claim): void {
+    const { clock, jobs, registry } = this.#o;
+    const run: Running = new Running(claim, clock, (note) => {
+      const events = note.lines.length === 0 ? [] : [{ type: 'job:log' as const, data: JSON.stringify({ lines: note.lines }) }];
+      jobs.execute({ kind: 'note', jobId: claim.id, epoch: claim.epoch, events, ...(note.progress === undefined ? {} : { progress: note.progress }) })
+        .catch((error: unknown) => this.#failed(error, 'note'));
+    }, this.#o.finalBody);
+    slot.running.set(claim.id, run);
+    const startedAt = clock.monotonic();
+    const end = (outcome: Outcome): void => {
+      run.flush();
+      if (slot.running.get(claim.id) === run) slot.running.delete(claim.id);
+      if (!run.revoked) {
+        this.#o.onEnded?.(claim.type, outcome.kind, clock.monotonic() - startedAt);
+        this.#finish({ jobId: claim.id, epoch: claim.epoch, outcome });
+      } else {
+        this.#claim(claim.type);
+        this.#checkIdle();
+      }
+    };
+    const broken = (error: unknown): void => end({ kind: 'fail', error: { code: 'handler_error', message: error instanceof Error ? error.message : String(error), retryable: true } });
+    try {
+      registry[claim.type]?.run(claim, run.context).then(end, broken);
+    } catch (error) {
+      broken(error);
+    }
+  }
+
+  #finish(ended: Ended): void {
+    this.#ended.push(ended);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => this.#flush());
+  }
+
+  /** Ends of this turn and the claims that fill their places, in one message. */
+  #flush(): void {
+    this.#flushing = false;
+    const list = this.#ended;
+    this.#ended = [];
+    if (list.length === 0) return;
+    this.#o.jobs.execute({ kind: 'finish', ended: list }).then(() => this.#checkIdle(), (error: unknown) => {
+      if (error instanceof DomainError && (error.code === 'storage_full' || error.code === 'overloaded')) {
+        this.#ended.push(...list);
+        this.#flushing = true;
+        this.#o.clock.after(RETRY_AFTER, () => this.#flush());
+      } else this.#failed(error, 'finish');
+    });
+    for (const type of this.#slots.keys()) this.#claim(type);
+  }
+
+  #renewLater(): void {
+    this.#stopRenew = this.#o.clock.after(RENEW_EVERY, () => {
+      const before = this.#o.clock.now() - RENEW_EVERY / 2;
+      const leases = [...this.#slots.values()].flatMap((slot) => [...slot.running.values()])
+        .filter((run) => !run.revoked && run.claim.claimedAt <= before)
+        .map(({ claim }) => ({ jobId: claim.id, epoch: claim.epoch }));
+      if (leases.length > 0) this.#o.jobs.execute({ kind: 'renew', leases }).catch((error: unknown) => this.#failed(error, 'renew'));
+      this.#renewLater();
+    });
+  }
+
+  #interruptAll(): void {
+    for (const slot of this.#slots.values()) {
+      for (const run of slot.running.values()) {
+        if (run.revoked) continue;
+        run.flush();
+        run.revoked = true; // what the handler still answers no longer counts
+        slot.running.delete(run.claim.id);
+        run.abort('The server is stopping.');
+        this.#finish({ jobId: run.claim.id, epoch: run.claim.epoch, outcome: { kind: 'interrupted', reason: 'The server stopped while this ran.' } });
+      }
+    }
+  }
+
+  #whenIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#checkIdle();
+    });
+  }
+
+  #checkIdle(): void {
+    if (this.#active || this.#ended.length > 0 || [...this.#slots.values()].some((slot) => slot.running.size > 0 || slot.claims > 0)) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #failed(error: unknown, what: string): void {
+    this.#checkIdle();
+    if (error instanceof DomainError && ['lease_lost', 'unavailable', 'storage_full', 'not_found'].includes(error.code)) return;
+    this.#o.report.error({ err: error, what }, `The dispatcher's ${what} failed`);
+  }
+}

@@ -1,0 +1,73 @@
+// One claimed job while its handler runs: its abort signal and the gathering of its log lines.
+import type { Claim } from '../domain/commands.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { FinalBody, HandlerContext } from '../handlers/handler.ts';
+
+/** Lines are gathered so that a chatty job does not cost a commit per line, and shown within a blink. */
+const LOG_LINES = 10;
+const LOG_WAIT = 100;
+/** One line kept, characters; the rest is cut with a mark. Docker splits at 16 KB too. */
+const LINE_MAX = 16_384;
+
+export interface Note {
+  readonly lines: readonly string[];
+  readonly progress?: number;
+}
+
+export class Running {
+  readonly claim: Claim;
+  readonly context: HandlerContext;
+  /** Its lease is gone or the server stops: the outcome no longer counts. */
+  revoked = false;
+  readonly #abort = new AbortController();
+  readonly #clock: Clock;
+  readonly #send: (note: Note) => void;
+  #lines: string[] = [];
+  #progress: number | undefined;
+  #cancelTimer: (() => void) | null = null;
+
+  constructor(claim: Claim, clock: Clock, send: (note: Note) => void, finalBody: (id: string) => Promise<FinalBody | null>) {
+    this.claim = claim;
+    this.#clock = clock;
+    this.#send = send;
+    this.context = {
+      signal: this.#abort.signal,
+      log: (line) => this.#log(line),
+      progress: (fraction) => {
+        this.#progress = Math.min(1, Math.max(0, fraction));
+        this.#soon();
+      },
+      finalBody,
+    };
+  }
+
+  abort(reason: string): void {
+    this.#abort.abort(new Error(reason));
+  }
+
+  /** Sends what was gathered; call before the outcome, so that no line comes after the end. */
+  flush(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    if (this.revoked || (this.#lines.length === 0 && this.#progress === undefined)) return;
+    const lines = this.#lines;
+    const progress = this.#progress;
+    this.#lines = [];
+    this.#progress = undefined;
+    this.#send(progress === undefined ? { lines } : { lines, progress });
+  }
+
+  #log(line: string): void {
+    if (this.revoked) return;
+    this.#lines.push(line.length > LINE_MAX ? `${line.slice(0, LINE_MAX)} … (${line.length - LINE_MAX} characters cut)` : line);
+    if (this.#lines.length >= LOG_LINES) this.flush();
+    else this.#soon();
+  }
+
+  #soon(): void {
+    this.#cancelTimer ??= this.#clock.after(LOG_WAIT, () => {
+      this.#cancelTimer = null;
+      this.flush();
+    });
+  }
+}

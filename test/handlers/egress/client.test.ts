@@ -285,6 +285,21 @@ describe('stopping', () => {
     await dripping.idle();
   });
 
+  it('never sends what was given up while it was connecting', async () => {
+    const seen: (string | undefined)[] = [];
+    const server = await serve((request, response) => { seen.push(request.url); response.end('ok'); });
+    const stop = controlled();
+    const address: Resolved = { address: '127.0.0.1', family: 4 };
+    const first = Promise.withResolvers<Resolved[]>();
+    const egress = egressFor({ perHost: 1, resolve: async () => (stop.signal.aborted ? [address] : (stop.abort('cancelled'), await first.promise)) });
+    const url = `http://slow.example:${server.port}`;
+    expect(await egress.call({ url: `${url}/cancelled`, method: 'POST', body: 'pay' }, {}, stop.signal)).toMatchObject({ kind: 'aborted' });
+    const next = egress.call(get(`${url}/next`), {}, never);
+    first.resolve([address]);
+    expect(text(await next)).toBe('ok');
+    expect(seen).toEqual(['/next']);
+  });
+
   it('keeps at most 8 calls per host open, and lets the next in as they end', async () => {
     let open = 0;
     let most = 0;

@@ -53,7 +53,7 @@ function scan(body: Uint8Array, from: number, to: number): { colons: number; esc
 
 /** Refuses a number that a double cannot hold as written: integers must be exact; nothing may become infinite, zero or -0. */
 function checkNumber(body: Uint8Array, start: number, end: number, from: number): void {
-  const text = Buffer.from(body.buffer, body.byteOffset + start, end - start).latin1Slice();
+  const text = Buffer.from(body.buffer, body.byteOffset + start, end - start).toString('latin1');
   const value = Number(text);
   if (Number.isNaN(value)) return; // not a number at all: JSON.parse says so
   const where = `at byte ${start - from}`;
@@ -96,7 +96,7 @@ export function parseJson(body: Buffer, from = 0, to = body.length): unknown {
   if (!isUtf8(part)) refuse(`The body is not valid UTF-8, at byte ${locateBadUtf8(part)}.`, 'Encode it as UTF-8.');
   if (part[0] === 0xef && part[1] === 0xbb && part[2] === 0xbf) refuse('The body begins with a byte order mark.', 'Send JSON without one.');
   const { colons, escapes } = scan(body, from, to);
-  const text = part.utf8Slice(0, part.length);
+  const text = part.toString('utf8');
   let value: unknown;
   try {
     value = JSON.parse(text);

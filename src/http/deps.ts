@@ -1,0 +1,37 @@
+// What the HTTP side is handed. The composition root fills it; nothing here reaches for anything else.
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from '../domain/clock.ts';
+import type { Policies } from '../domain/policy.ts';
+import type { Capacity } from '../orchestrator/capacity.ts';
+import type { Jobs } from '../orchestrator/jobs.ts';
+import type { Waiters } from '../orchestrator/wait.ts';
+import type { Store } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Inputs } from './native/schemas.ts';
+
+export type Phase = 'starting' | 'ready' | 'stopping';
+
+export interface HttpDeps {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly waiters: Waiters;
+  readonly capacity: Capacity;
+  readonly policies: Policies;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Input schema of every type that can be submitted: handlers/inputs.ts INPUTS. */
+  readonly inputs: Inputs;
+  /** Why a URL of a submission may not be called, or null. */
+  readonly refuseUrl: (url: string) => string | null;
+  readonly phase: () => Phase;
+  readonly version: string;
+  /** /api/debug/* is served. */
+  readonly debug: boolean;
+  /** null = any. */
+  readonly allowedHosts: readonly string[] | null;
+  readonly maxConnections: number;
+  /** Routes that are built elsewhere: the streams, dialects. Called before the server is ready. */
+  readonly routes?: readonly ((app: FastifyInstance) => void)[];
+}

@@ -1,0 +1,48 @@
+// What is checked before any route looks at a request: the host it was sent to, where it came from, whether we stop.
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { DomainError } from '../domain/errors.ts';
+import type { HttpDeps } from './deps.ts';
+import { Refusal } from './problem.ts';
+
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** The name in a Host header, without the port; null if it is none. */
+export function hostName(header: string | undefined): string | null {
+  const match = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?$/i.exec(header ?? '');
+  return match?.[1]?.toLowerCase() ?? null;
+}
+
+export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHosts' | 'phase'>): void {
+  const hosts = deps.allowedHosts === null ? null : new Set(deps.allowedHosts.map((host) => host.toLowerCase()));
+  // A client sends the same Host every time; the last good one spares the parsing.
+  let lastGood = '';
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    reply.header('x-content-type-options', 'nosniff');
+    const { host } = request.headers;
+    if (hosts !== null && host !== lastGood) {
+      const name = hostName(host);
+      if (name === null || !hosts.has(name)) {
+        return done(new Refusal('misdirected', `This server does not answer for the host ${JSON.stringify((host ?? '').slice(0, 100))}.`));
+      }
+      lastGood = host ?? '';
+    }
+    if (!READS.has(request.method)) {
+      if (isForeign(request)) return done(new Refusal('cross_site', 'A browser sent this on behalf of another web site.'));
+      if (deps.phase() === 'stopping') {
+        reply.header('connection', 'close');
+        return done(new DomainError('unavailable', 'The server is stopping and takes no changes.'));
+      }
+    }
+    return done();
+  });
+}
+
+/** Browsers say where a request comes from; programs say nothing. No page of another site may change anything. */
+function isForeign({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none';
+  const { origin } = headers;
+  return origin !== undefined && URL.parse(origin)?.host !== headers.host;
+}

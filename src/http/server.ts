@@ -1,0 +1,131 @@
+// The HTTP server: its limits, its one way to refuse, and the list of who adds routes. No route lives here.
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import swagger from '@fastify/swagger';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { HttpDeps } from './deps.ts';
+import { addGuards } from './guards.ts';
+import { parseJson } from './json-body.ts';
+import { addMeters } from './meters.ts';
+import { registerDebug } from './native/debug.ts';
+import { registerReads } from './native/reads.ts';
+import { registerLogs } from './native/logs.ts';
+import { submitSchemas } from './native/schemas.ts';
+import { registerSubmit } from './native/submit.ts';
+import { registerTypes } from './native/types.ts';
+import { registerVerbs } from './native/verbs.ts';
+import { openApiBase, transformWith } from './openapi.ts';
+import { registerOps } from './ops.ts';
+import { problem, PROBLEM_TYPE, type Problem, problemOf, Refusal, RETRY_AFTER } from './problem.ts';
+import { schemaBook } from './schema-json.ts';
+import { validatorCompiler } from './validate.ts';
+
+/** A whole request must have arrived by then, however slowly it is sent. */
+const REQUEST_TIMEOUT = 30_000;
+const HEADERS_TIMEOUT = 10_000;
+/** How often Node looks for the two above; its default of 30 s would let a slow sender have 60. */
+const CHECK_EVERY = 2_000;
+/** Longer than the 60 s of most proxies in front of us, so that they close first and no request falls between. */
+const KEEP_ALIVE_TIMEOUT = 72_000;
+export const BODY_LIMIT = 1_048_576;
+const HEADER_BYTES = 16_384;
+
+/** Call ready() or listen() on it. close() lets open requests finish. */
+export function buildServer(deps: HttpDeps): FastifyInstance {
+  const { log, waiters } = deps;
+  const run = randomBytes(4).toString('hex');
+  let count = 0;
+  const app = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    childLoggerFactory: () => log as FastifyBaseLogger, // a logger for each request costs more than parsing it; errors name the request id
+    disableRequestLogging: true,
+    genReqId: () => `${run}-${(++count).toString(36)}`,
+    requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_EVERY, maxHeaderSize: HEADER_BYTES },
+    bodyLimit: BODY_LIMIT,
+    clientErrorHandler: refuseBroken,
+    frameworkErrors: (error, request, reply) => answer(error, request, reply),
+  });
+  app.server.maxConnections = deps.maxConnections;
+  app.server.on('connect', (_request, socket) => { refuseBroken({ code: 'METHOD' }, socket as Socket); });
+  app.server.on('checkExpectation', (_request, response) => {
+    send(response, problem('invalid_request', 'Of Expect only 100-continue is known.', { hint: 'Leave the Expect header out.' }));
+  });
+
+  app.setValidatorCompiler(validatorCompiler);
+  // Every answer is text made by hand; the schemas of answers are for the document and the tests.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const type = request.headers['content-type'];
+    if (type !== 'application/json' && !isUtf8Json(type ?? '')) return done(new Refusal('unsupported_media_type', 'JSON is UTF-8; no other charset is read.'));
+    const buffer = body as Buffer;
+    if (buffer.length === 0) return done(null, undefined);
+    return done(null, parseJson(buffer));
+  });
+
+  const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const known = problemOf(error);
+    if (known === null) log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions?.url }, 'a request failed through a defect');
+    refuse(request, reply, known ?? problem('internal', 'The server failed at this request; nothing is known to have changed.'));
+  };
+  app.setErrorHandler(answer);
+
+  addGuards(app, deps);
+  const allowed = addMeters(app, deps);
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const allow = allowed(path);
+    if (allow.length === 0) return refuse(request, reply, problem('no_such_route', `There is no path ${path.slice(0, 200)}.`));
+    reply.header('allow', allow.join(', '));
+    return refuse(request, reply, problem('method_not_allowed', `${request.method} is not a method of this path; it has ${allow.join(', ')}.`));
+  });
+
+  const schemas = submitSchemas(deps.inputs);
+  const book = schemaBook(schemas.submit, schemas.child, deps.inputs);
+  void app.register(swagger, { openapi: openApiBase(deps.version), transform: transformWith(() => book) });
+  void app.register((scope, _options, done) => {
+    registerSubmit(scope, deps, schemas);
+    registerReads(scope, deps);
+    registerLogs(scope, deps);
+    registerVerbs(scope, deps);
+    registerTypes(scope, deps);
+    for (const register of deps.routes ?? []) register(scope);
+    if (deps.debug) registerDebug(scope, deps);
+    registerOps(scope, deps, book);
+    done();
+  });
+  app.addHook('preClose', (done) => {
+    waiters.close(); // long polls are answered with what is known, so that close() need not wait for them
+    done();
+  });
+  return app;
+}
+
+const isUtf8Json = (type: string): boolean => /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i.test(type);
+
+function refuse(request: FastifyRequest, reply: FastifyReply, body: Problem): void {
+  const wait = RETRY_AFTER[body.code];
+  if (wait !== undefined) reply.header('retry-after', wait);
+  // What is left of a body that is too large is not read.
+  if (body.status === 413 || body.status === 408) reply.header('connection', 'close');
+  void reply.code(body.status).header('content-type', PROBLEM_TYPE).header('cache-control', 'no-store').send(JSON.stringify({ ...body, requestId: request.id }));
+}
+
+/** Refusals of Node's parser, before there is a request. */
+function refuseBroken(error: { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') { socket.destroy(); return; }
+  const body = error.code === 'HPE_HEADER_OVERFLOW' ? problem('headers_too_large', 'The headers are over 16 KiB.')
+    : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? problem('request_timeout', 'The request did not arrive in time.')
+    : error.code === 'METHOD' ? problem('method_not_allowed', 'CONNECT is not a method of this server.')
+    : problem('invalid_request', 'This is not HTTP/1.1 as RFC 9112 has it.', { hint: 'Check the request line, the headers and the length of the body.' });
+  const text = JSON.stringify(body);
+  const allow = body.status === 405 ? 'Allow: GET, HEAD, POST, PATCH, DELETE\r\n' : '';
+  socket.end(`HTTP/1.1 ${body.status} ${body.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n${allow}Connection: close\r\n\r\n${text}`);
+}
+
+function send(response: import('node:http').ServerResponse, body: Problem): void {
+  const status = body.code === 'invalid_request' ? 417 : body.status;
+  response.writeHead(status, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(JSON.stringify({ ...body, status }));
+}

@@ -1,0 +1,93 @@
+// What a job came to, as its readers get it: results rendered from the children's, the callback's body, the final event.
+// Nothing of this is stored: the log keeps what happened once, and this expands it when somebody reads.
+import type { FinalBody } from '../handlers/handler.ts';
+import { isFinal, stateOf } from '../domain/job.ts';
+import type { ChildResult, JobRecord, Store, StoredEvent } from '../store/store.ts';
+
+/** Children's results in one body, bytes. They stand in it twice (children and result), so a body stays near 1 MiB. */
+export const CHILD_RESULTS_MAX = 512 * 1024;
+
+export interface Children {
+  readonly results: readonly ChildResult[];
+  readonly truncated: boolean;
+}
+const NONE: Children = { results: [], truncated: false };
+
+/** How the children of a parent ended; nothing is read for a job without any. */
+export async function childrenOf(store: Store, record: JobRecord): Promise<Children> {
+  return record.job.children.total === 0 ? NONE : store.childResults(record.job.id, CHILD_RESULTS_MAX);
+}
+
+/** JSON text of `{id, ordinal, state, result | error}`. */
+function childText({ id, ordinal, status, result, error }: ChildResult): string {
+  const state = stateOf(status);
+  const end = state === 'COMPLETE' ? `,"result":${result ?? 'null'}` : state === 'FAIL' ? `,"error":${JSON.stringify(error)}` : '';
+  return `{"id":"${id}","ordinal":${ordinal},"state":"${state}"${end}}`;
+}
+
+const listText = (children: Children): string => `[${children.results.map(childText).join(',')}]`;
+const cutText = (children: Children): string => (children.truncated ? ',"truncated":true' : '');
+
+/** JSON text of a job's `result`; null until it has ended. Batches and verifications answer with their children. */
+export function renderResult(record: JobRecord, children: Children): string {
+  const { job, result } = record;
+  if (!isFinal(job.status)) return 'null';
+  if (job.type === 'batch') {
+    const answer = result === null ? '' : `,"answer":${result}`; // of its own final call
+    return `{"children":${listText(children)}${answer}${cutText(children)}}`;
+  }
+  if (job.type === 'verify' && result === null) return `{"participants":[${participants(record, children).join(',')}]${cutText(children)}}`;
+  return result ?? 'null';
+}
+
+function participants(record: JobRecord, children: Children): string[] {
+  const asked = (JSON.parse(record.input) as { participants?: readonly { id?: unknown }[] }).participants ?? [];
+  return children.results.map((child) => {
+    const id = asked[child.ordinal]?.id ?? child.id;
+    const state = stateOf(child.status);
+    const error = state === 'FAIL' ? `,"error":${JSON.stringify(child.error)}` : '';
+    return `{"id":${JSON.stringify(id)},"state":"${state}","data":${child.result ?? 'null'}${error}}`;
+  });
+}
+
+/** JSON text of the callback's body; the final event carries the same. */
+export function finalText(record: JobRecord, children: Children): string {
+  const { job } = record;
+  return `{"jobId":"${job.id}","type":${JSON.stringify(job.type)},"state":"${stateOf(job.status)}","status":"${job.status}"`
+    + `,"input":${record.input},"result":${renderResult(record, children)},"error":${JSON.stringify(isFinal(job.status) ? job.error : null)}`
+    + `,"children":${listText(children)},"endedAt":${job.endedAt === null ? 'null' : `"${iso(job.endedAt)}"`}${cutText(children)}}`;
+}
+
+/** What job `id` came to so far, for the calls that report it. */
+export async function finalBody(store: Store, id: string): Promise<FinalBody | null> {
+  const record = await store.job(id);
+  return record === null ? null : (JSON.parse(finalText(record, await childrenOf(store, record))) as FinalBody);
+}
+
+/**
+ * An event as every reader gets it: JSON text of `{type, jobId, timestamp, data}`. Streams and /events call this,
+ * so both give the same bytes. Only the event that ended a job costs a read; all others answer at once.
+ */
+export function wireEvent(store: Store, event: StoredEvent): string | Promise<string> {
+  if (event.type === 'job:complete' || event.type === 'job:error') return finalEvent(store, event);
+  return envelope(event, event.type === 'job:status' ? isoDue(event.data) : event.data);
+}
+
+async function finalEvent(store: Store, event: StoredEvent): Promise<string> {
+  const record = await store.job(event.jobId);
+  // A job that was retried has ended more than once: only its last end is expanded.
+  if (record === null || record.finalSeq !== event.seq) return envelope(event, event.data);
+  return envelope(event, finalText(record, await childrenOf(store, record)));
+}
+
+const envelope = (event: StoredEvent, data: string | null): string =>
+  `{"type":"${event.type}","jobId":"${event.jobId}","timestamp":"${iso(event.at)}","data":${data ?? '{}'}}`;
+
+/** The log keeps epoch ms, the wire has ISO. Anchored on how the domain writes it, so nothing a client sent is touched. */
+const DUE = /^(\{"status":"\w+","state":"\w+","attempt":\d+,"dueAt":)(\d+)/;
+function isoDue(data: string | null): string | null {
+  return data === null ? null : data.replace(DUE, (_all, head: string, at: string) => `${head}"${iso(Number(at))}"`);
+}
+
+/** Beyond what a Date holds, the last instant it does: a due time may be that far only by arithmetic. */
+export const iso = (at: number): string => new Date(Math.min(at, 8.64e15)).toISOString();

@@ -4,8 +4,8 @@ import { type Answer, type Change, type Command, type Env, pick } from '../../do
 import { decide } from '../../domain/decide.ts';
 import { isFinal } from '../../domain/job.ts';
 import type { Policies } from '../../domain/policy.ts';
-import { JobTable, type Placed } from './job-table.ts';
-import { LogTables } from './log-table.ts';
+import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
+import { checked, LogTables } from './log-table.ts';
 import { type SetEffect, Sets } from './sets.ts';
 import { Loaded, type SnapshotSources, takeSnapshot } from './snapshot.ts';
 import { Tally } from './tally.ts';
@@ -17,6 +17,25 @@ export interface EngineOptions {
   readonly policies: Policies;
   readonly random: () => number;
   readonly newId: () => string;
+}
+
+type SetChange = Extract<Change, { kind: 'admit' | 'ungate' | 'remove' | 'cut' | 'reopen' }>;
+
+/** What one decision is about to write. */
+class Writing {
+  readonly loaded: Loaded;
+  readonly updates = new Map<string, JobUpdate>();
+  readonly finals = new Map<string, number>();
+
+  constructor(loaded: Loaded) {
+    this.loaded = loaded;
+  }
+
+  at(id: string): Placed {
+    const placed = this.loaded.id(id);
+    if (placed === undefined) throw new Error(`A change names job ${id}, which is not in the snapshot.`);
+    return placed;
+  }
 }
 
 export class Engine {
@@ -38,7 +57,7 @@ export class Engine {
     this.#sets = new Sets(db, this.#tally);
     this.#sources = {
       jobs: this.#jobs,
-      inputOf: (key) => this.#log.inputOf(key),
+      checked,
       known: (scope, key) => this.#log.known(scope, key),
       treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
     };
@@ -72,53 +91,68 @@ export class Engine {
   /** Takes back what memory holds of a transaction that was rolled back. */
   rolledBack(): void {
     this.#tally.forget();
+    this.#jobs.reload();
     this.#log.reload();
   }
 
   #step(command: Command, env: Env): { answer: Answer; again: Command[] } {
     const loaded = new Loaded(this.#jobs);
     const changes = decide(takeSnapshot(pick(command), loaded, this.#sources, env.now), command, env);
-    const finals = new Map<string, number>();
     const again = [...changes.again];
     if (changes.list.length > 0) this.dirty = true;
+    const write = new Writing(loaded);
     for (const change of changes.list) {
-      const effect = this.#apply(change, loaded, finals, env.now);
+      const effect = this.#apply(change, write, env.now);
       if (effect === null) continue;
       changes.answer.revoked.push(...effect.revoked);
       if (effect.callbacks.length > 0) again.unshift({ kind: 'callbacks', jobIds: effect.callbacks });
     }
+    this.#flush(write, env.now);
     return { answer: changes.answer, again };
   }
 
-  #apply(change: Change, loaded: Loaded, finals: Map<string, number>, now: number): SetEffect | null {
-    const at = (id: string): Placed => {
-      const placed = loaded.id(id);
-      if (placed === undefined) throw new Error(`A change names job ${id}, which is not in the snapshot.`);
-      return placed;
-    };
+  /** Rows that wait to be written together; done before anything that reads rows. */
+  #flush(write: Writing, now: number): void {
+    this.#jobs.update(write.updates.values(), now);
+    for (const { before, job, finalSeq } of write.updates.values()) write.loaded.keep({ ...before, finalSeq, job });
+    write.updates.clear();
+    this.#log.flush();
+  }
+
+  #apply(change: Change, write: Writing, now: number): SetEffect | null {
+    const at = (id: string): Placed => write.at(id);
     switch (change.kind) {
       case 'add': {
         const { job } = change;
         const placed = this.#jobs.insert(job, job.parentId === null ? null : at(job.parentId), now);
-        loaded.keep(placed);
+        write.loaded.keep(placed);
         this.#log.addInput(placed.key, change.input);
         this.#tally.move(job.type, null, job.status);
         return null;
       }
       case 'put': {
         const before = at(change.job.id);
-        const finalSeq = isFinal(change.job.status) ? (finals.get(change.job.id) ?? before.finalSeq) : null;
-        loaded.keep(this.#jobs.update(before, change.job, finalSeq, now));
-        this.#tally.move(change.job.type, before.job.status, change.job.status);
+        const known = write.updates.get(change.job.id);
+        const finalSeq = isFinal(change.job.status) ? (write.finals.get(change.job.id) ?? before.finalSeq) : null;
+        write.updates.set(change.job.id, { before, job: change.job, finalSeq });
+        this.#tally.move(change.job.type, (known?.job ?? before.job).status, change.job.status);
         return null;
       }
       case 'event': {
         const seq = this.#log.append(change.event, at(change.event.jobId));
-        if (change.final === true) finals.set(change.event.jobId, seq);
+        if (change.final === true) write.finals.set(change.event.jobId, seq);
         return null;
       }
       case 'attempt': this.#log.addAttempt(at(change.jobId).key, change); return null;
       case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
+      default:
+        this.#flush(write, now);
+        return this.#applySet(change, at, now);
+    }
+  }
+
+  #applySet(change: SetChange, at: (id: string) => Placed, now: number): SetEffect | null {
+    switch (change.kind) {
       case 'admit': this.#sets.admit(at(change.parentId).key, change.count, now); return null;
       case 'ungate': this.#sets.ungate(at(change.rootId).key, now); return null;
       case 'remove':

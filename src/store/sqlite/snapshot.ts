@@ -27,6 +27,11 @@ export class Loaded {
     return row === undefined ? undefined : this.#place(row);
   }
 
+  /** A row read with others by one statement. */
+  row(row: JobRow): Placed {
+    return this.#byKey.get(row[0] as number) ?? this.#place(row);
+  }
+
   keep(placed: Placed): void {
     this.byId.set(placed.job.id, placed);
     this.#byKey.set(placed.key, placed);
@@ -44,18 +49,28 @@ export class Loaded {
 
 export interface SnapshotSources {
   readonly jobs: JobTable;
-  readonly inputOf: (key: number) => string;
+  /** @throws DamagedRow */
+  readonly checked: (text: string, sum: number, what: string) => string;
   readonly known: (scope: string, key: string) => Snapshot['known'];
   readonly treeOpen: (rootKey: number) => boolean;
 }
+
+/** Where readyRows puts the input, behind the job's own columns. */
+const INPUT_COLUMN = 38;
 
 const present = (placed: Placed | undefined): Job[] => (placed === undefined ? [] : [placed.job]);
 
 export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSources, now: number): Snapshot {
   const found = (keys: readonly number[]): Job[] => keys.flatMap((key) => present(loaded.key(key)));
+  const inputs = new Map<string, string>();
+  const ready = (row: JobRow): Job => {
+    const { job } = loaded.row(row);
+    inputs.set(job.id, sources.checked(row[INPUT_COLUMN] as string, row[INPUT_COLUMN + 1] as number, `the input of job ${job.id}`));
+    return job;
+  };
   const base = {
     job: (id: string) => loaded.id(id)?.job,
-    input: (id: string) => sources.inputOf(loaded.id(id)?.key ?? 0),
+    input: (id: string) => inputs.get(id) ?? 'null',
     found: [] as readonly Job[],
     known: null as Snapshot['known'],
     treeOpen: false,
@@ -63,7 +78,7 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSource
   switch (pick.kind) {
     case 'jobs':
       return pick.idempotency === undefined ? base : { ...base, known: sources.known(pick.idempotency.scope, pick.idempotency.key) };
-    case 'ready': return { ...base, found: found(sources.jobs.readyKeys(pick.type, pick.limit)) };
+    case 'ready': return { ...base, found: sources.jobs.readyRows(pick.type, pick.limit).map(ready) };
     case 'due': return { ...base, found: found(sources.jobs.dueKeys(now, pick.limit)) };
     case 'leased': return { ...base, found: found(sources.jobs.leasedKeys(pick.worker, pick.limit)) };
     case 'tree': {

@@ -34,7 +34,7 @@ export function settle(d: Draft, job: Job, status: FinalStatus, end: { result?: 
     statusData(after, `${error === null ? '' : errorPart(error)}${result === null ? '' : `,"result":${result}`}`), true,
   );
   if (job.spec.callback !== undefined) addCallback(d, after, job.spec.callback);
-  if (job.parentId !== null) childEnded(d, job.parentId, status);
+  if (job.parentId !== null) childEnded(d, job.parentId, status, job.gate === 'parent');
 }
 
 /** For jobs that a set change ended. */
@@ -50,11 +50,11 @@ function addCallback(d: Draft, job: Job, url: string): void {
   }, null, 0);
 }
 
-function childEnded(d: Draft, parentId: string, status: FinalStatus): void {
+function childEnded(d: Draft, parentId: string, status: FinalStatus, waited: boolean): void {
   const parent = d.find(parentId);
   if (parent === undefined) return;
   const c = parent.children;
-  d.put({ ...parent, children: { ...c, open: c.open - 1, [status]: c[status] + 1 } });
+  d.put({ ...parent, children: { ...c, open: c.open - 1, waiting: c.waiting - (waited ? 1 : 0), [status]: c[status] + 1 } });
   judgeParent(d, parentId);
 }
 

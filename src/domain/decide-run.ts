@@ -4,8 +4,9 @@ import type { Command, Ended, LeaseRef } from './commands.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { LOG_BYTES_MAX } from './event.ts';
-import { isFinal, isSealed, type Job } from './job.ts';
+import { isFinal, type Job } from './job.ts';
 import { timeoutOf } from './policy.ts';
+import { makesFinalCall } from './rollup.ts';
 import {
   addChildren, askLater, failAttempt, interrupt, jobError, judgeParent, lease, openBatch, pauseJob, settle,
 } from './transitions.ts';
@@ -29,7 +30,7 @@ export function decideClaim(d: Draft, command: Of<'claim'>): void {
     const job = d.get(found.id);
     if (job.parentId !== null && pausedAncestor(d, job) !== null) {
       d.put({ ...job, gate: 'ancestor' }); // put aside, so that the next claim does not meet it; resume opens the gate
-    } else if (job.children.open > 0 || (job.type === 'batch' && !(job.spec.finalCall === true && isSealed(job)))) {
+    } else if (job.children.open > 0 || (job.type === 'batch' && !makesFinalCall(job))) {
       openBatch(d, job); // nothing to run of its own (yet)
     } else {
       const after = lease(d, job, command.worker);

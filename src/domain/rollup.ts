@@ -22,14 +22,21 @@ export function judge(spec: JobSpec, children: ChildCounts, sealed: boolean): Ju
   const rule = tripped ? (spec.onChildFailure ?? 'continue') : 'continue';
   const ended = children.open === 0;
 
-  if (rule === 'fail_fast') return { verdict: ended ? 'failed' : 'open', cut: ended ? null : 'all' };
+  // Reached comes first: cutting what is no longer needed must not turn a success into a failure.
   if (reached) return { verdict: ended ? 'completed' : 'open', cut: ended ? null : 'all' };
-  if (rule === 'cancel_siblings') return { verdict: ended ? 'failed' : 'open', cut: ended ? null : 'all' };
+  if (rule === 'fail_fast' || rule === 'cancel_siblings') return { verdict: ended ? 'failed' : 'open', cut: ended ? null : 'all' };
   if (rule === 'stop_new') return { verdict: ended ? 'failed' : 'open', cut: ended ? null : 'unstarted' };
   return { verdict: ended && sealed ? 'failed' : 'open', cut: null };
 }
 
 export const judgeJob = (job: Job): Judgement => judge(job.spec, job.children, isSealed(job));
+
+/** Is it this batch's turn to make its own call? One that fails fast fails without it. */
+export function makesFinalCall(job: Job): boolean {
+  if (job.spec.finalCall !== true) return false;
+  const { verdict } = judgeJob(job);
+  return verdict === 'completed' || (verdict === 'failed' && job.spec.onChildFailure !== 'fail_fast');
+}
 
 /** How many waiting children may be let in now. */
 export function admissible(job: Job): number {

@@ -6,7 +6,7 @@ import {
   EMPTY_SPEC, type FinalStatus, isFinal, isParentAtWork, isSealed, type Job, type JobError, NO_CHILDREN, stateOf,
 } from './job.ts';
 import { maxAttemptsOf, MAX_CRASHES } from './policy.ts';
-import { admissible, describeFailure, judgeJob } from './rollup.ts';
+import { admissible, describeFailure, judgeJob, makesFinalCall } from './rollup.ts';
 
 const NO_LEASE = { leaseUntil: null, worker: null } as const;
 
@@ -72,7 +72,7 @@ export function judgeParent(d: Draft, id: string, afterCut = false): void {
     return;
   }
   if (verdict === 'open') admit(d, job);
-  else if (job.spec.finalCall === true && job.spec.onChildFailure !== 'fail_fast') finalCall(d, job);
+  else if (makesFinalCall(job)) finalCall(d, job);
   else endByVerdict(d, job, verdict);
 }
 

@@ -52,7 +52,6 @@ export class OneStream {
     this.#follower = follower;
     this.#view = view;
     this.#ties = ties;
-    ties.meter.opened();
     out.on('error', () => {}); // 'close' follows and says all there is to say
     out.on('drain', () => this.#onDrain?.());
     this.closed = new Promise((resolve) => {

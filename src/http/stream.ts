@@ -132,6 +132,7 @@ export class Streams {
       },
     });
     this.#open.add(stream);
+    this.#meter.opened();
     this.#stopBeat ??= this.#beat();
     const hello = helloText(dialect.hello) + (start.reset === null ? '' : resetText(start.reset, start.after));
     stream.run(hello).catch((error: unknown) => {

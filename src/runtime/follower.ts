@@ -32,7 +32,7 @@ export interface Follower {
   close(): void;
 }
 
-/** One batch, and so one socket write: 300 usual events. More would not be cheaper, and it is what a slow client holds. */
+/** One batch, and so one socket write: 300 usual events. More would not be cheaper, and a slow client holds up to two. */
 export const BATCH_BYTES = 64 * 1024;
 /** Events per read of the log: about 1 ms of this thread. */
 export const PAGE_EVENTS = 256;

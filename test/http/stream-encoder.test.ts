@@ -1,0 +1,70 @@
+// Whatever stands in an event, a real client gets exactly one message with exactly that data.
+import { createEventSource } from 'eventsource-client';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { frameOf, helloText, resetText, sseEncoder } from '../../src/http/sse.ts';
+import type { StoredEvent } from '../../src/store/store.ts';
+
+/** Feeds bytes, cut where told, to the parser inside a real client. */
+async function readBack(bytes: Uint8Array, cuts: readonly number[]): Promise<{ id: string | undefined; event: string | undefined; data: string }[]> {
+  const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.byteLength + 1)), bytes.byteLength])].sort((a, b) => a - b);
+  const body = new ReadableStream({
+    start(controller) {
+      places.slice(1).forEach((place, i) => { controller.enqueue(bytes.subarray(places[i], place)); });
+      controller.close();
+    },
+  });
+  const messages: { id: string | undefined; event: string | undefined; data: string }[] = [];
+  await new Promise<void>((resolve) => {
+    const client = createEventSource({
+      url: 'http://127.0.0.1/',
+      fetch: () => Promise.resolve(new Response(body, { status: 200 })),
+      onMessage: ({ id, event, data }) => { messages.push({ id, event, data }); },
+      onDisconnect: () => { client.close(); resolve(); },
+    });
+  });
+  return messages;
+}
+
+const nasty = fc.array(fc.constantFrom('\r', '\n', '\r\n', '\0', '\ufeff', '\u2028', '\u2029', '\u0085', 'data: x', 'id: 7', 'event: admin', ':', '\n\n', '"', '\\', '\ud800', '🙂', ' ', 'é'), { maxLength: 12 }).map((parts) => parts.join(''));
+const anyJson = fc.oneof(fc.jsonValue(), nasty, fc.dictionary(nasty, nasty));
+
+describe('a frame', () => {
+  test('gives a real client one message with the id and the data that went in, wherever the network cuts it', async () => {
+    await fc.assert(fc.asyncProperty(
+      fc.array(fc.tuple(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), anyJson, fc.constantFrom(undefined, 1, '\t', '\r\n', '\r')), { minLength: 1, maxLength: 5 }),
+      fc.array(fc.nat(), { maxLength: 6 }),
+      async (items, cuts) => {
+        // Indented by line breaks of all kinds: what stands between tokens is the sender's, not ours.
+        const frames = items.map(([seq, value, indent]) => frameOf(seq, JSON.stringify({ type: 'job:log', data: value }, null, indent)));
+        const messages = await readBack(Buffer.concat(frames), cuts);
+        expect(messages.map(({ id, event }) => [id, event])).toEqual(items.map(([seq]) => [String(seq), undefined]));
+        messages.forEach(({ data }, i) => { expect(JSON.stringify(JSON.parse(data).data)).toBe(JSON.stringify(items[i]?.[1])); });
+      },
+    ), { numRuns: 500 });
+  });
+
+  test('is one line of data, and no other byte can end it', () => {
+    fc.assert(fc.property(anyJson, fc.constantFrom(undefined, '\r', '\n', '\r\n'), (value, indent) => {
+      const text = frameOf(1, JSON.stringify({ value }, null, indent)).toString('utf8');
+      expect(text).toMatch(/^id: 1\ndata: [^\r\n\0]*\n\n$/);
+    }), { numRuns: 1_000 });
+  });
+
+  test('is hidden when the dialect has no word for the event', () => {
+    const event: StoredEvent = { seq: 3, jobId: 'a', rootId: 'a', type: 'job:log', at: 0, data: null };
+    expect(sseEncoder(() => null)(event)).toHaveLength(0);
+    expect(sseEncoder(() => '{}')(event)).toEqual(Buffer.from('id: 3\ndata: {}\n\n'));
+  });
+});
+
+describe('the first words', () => {
+  test('set no id, and only the reset has a name', async () => {
+    const messages = await readBack(Buffer.from(helloText('{"type":"connected"}') + resetText('expired', 12)), []);
+    expect(messages).toEqual([
+      { id: undefined, event: undefined, data: '{"type":"connected"}' },
+      { id: undefined, event: 'reset', data: '{"type":"reset","data":{"reason":"expired","cursor":"12"}}' },
+    ]);
+    expect(await readBack(Buffer.from(helloText(null)), [])).toEqual([]);
+  });
+});

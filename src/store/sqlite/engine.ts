@@ -7,11 +7,14 @@ import type { Policies } from '../../domain/policy.ts';
 import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
 import { checked, LogTables } from './log-table.ts';
 import { type SetEffect, Sets } from './sets.ts';
-import { Loaded, type SnapshotSources, takeSnapshot } from './snapshot.ts';
+import { Loaded, Recent, type SnapshotSources, takeSnapshot } from './snapshot.ts';
 import { Tally } from './tally.ts';
 
 /** Follow-ups of one command. A tree has at most MAX_TREE batches to judge; far more means a rule that never settles. */
 const MAX_FOLLOW_UPS = 100_000;
+
+/** Leased jobs remembered, about 1 KiB each. */
+const RECENT_MAX = 10_000;
 
 export interface EngineOptions {
   readonly policies: Policies;
@@ -48,6 +51,7 @@ export class Engine {
   readonly #sources: SnapshotSources;
   readonly #options: EngineOptions;
   readonly #forgetKeys;
+  readonly #recent = new Recent(RECENT_MAX);
 
   constructor(db: Database.Database, options: EngineOptions) {
     this.#options = options;
@@ -90,13 +94,14 @@ export class Engine {
 
   /** Takes back what memory holds of a transaction that was rolled back. */
   rolledBack(): void {
+    this.#recent.clear();
     this.#tally.forget();
     this.#jobs.reload();
     this.#log.reload();
   }
 
   #step(command: Command, env: Env): { answer: Answer; again: Command[] } {
-    const loaded = new Loaded(this.#jobs);
+    const loaded = new Loaded(this.#jobs, this.#recent);
     const changes = decide(takeSnapshot(pick(command), loaded, this.#sources, env.now), command, env);
     const again = [...changes.again];
     if (changes.list.length > 0) this.dirty = true;
@@ -114,7 +119,11 @@ export class Engine {
   /** Rows that wait to be written together; done before anything that reads rows. */
   #flush(write: Writing, now: number): void {
     this.#jobs.update(write.updates.values(), now);
-    for (const { before, job, finalSeq } of write.updates.values()) write.loaded.keep({ ...before, finalSeq, job });
+    for (const { before, job, finalSeq } of write.updates.values()) {
+      const placed = { ...before, finalSeq, job };
+      write.loaded.keep(placed);
+      this.#recent.put(placed);
+    }
     write.updates.clear();
     this.#log.flush();
   }
@@ -147,6 +156,7 @@ export class Engine {
       case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
       default:
         this.#flush(write, now);
+        this.#recent.clear();
         return this.#applySet(change, at, now);
     }
   }

@@ -21,7 +21,7 @@ const UPDATE_SPEC = 'UPDATE job SET spec = ? WHERE key = ?';
 export const JOB_COLUMNS = `key, id, type, parent_key, root_key, ordinal, depth, spec, created_at, ${MUTABLE}, final_seq`;
 
 const DUE = 'SELECT key FROM job WHERE alarm_at <= ? ORDER BY alarm_at LIMIT ?';
-const LEASED = 'SELECT key FROM job WHERE worker = ? ORDER BY key LIMIT ?';
+const LEASED = `SELECT key FROM job WHERE status IN ('assigned','running') AND worker = ? ORDER BY key LIMIT ?`;
 
 const READY = `SELECT ${JOB_COLUMNS.split(', ').map((name) => `j.${name.trim()}`).join(', ')}, i.body, i.sum
   FROM job j CROSS JOIN input i ON i.job_key = j.key WHERE j.ready = 1 AND j.type = ? ORDER BY j.priority DESC, j.key LIMIT ?`;
@@ -128,7 +128,9 @@ export class JobTable {
       const old = this.#mutable(before.job, now);
       const values: (string | number | null)[] = [];
       const changed: number[] = [];
-      for (const [i, value] of this.#mutable(job, now).entries()) {
+      const next = this.#mutable(job, now);
+      for (let i = 0; i < next.length; i++) {
+        const value = next[i] ?? null;
         // ready and alarm_at also move with time alone
         if (value === old[i] && i !== READY_COLUMN && i !== ALARM_COLUMN) continue;
         changed.push(i);

@@ -3,19 +3,54 @@ import type { Pick, Snapshot } from '../../domain/commands.ts';
 import type { Job } from '../../domain/job.ts';
 import { type JobRow, type JobTable, type Placed, toJob } from './job-table.ts';
 
+/**
+ * Rows the writer wrote and will soon need again: a job between its claim and its end. There is one writer, so what it
+ * wrote is what the file holds; a set change or a rollback, which change rows behind its back, empty it.
+ */
+export class Recent {
+  readonly #byId = new Map<string, Placed>();
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get(id: string): Placed | undefined { return this.#byId.get(id); }
+
+  put(placed: Placed): void {
+    const { id } = placed.job;
+    if (placed.job.leaseUntil === null) {
+      this.#byId.delete(id);
+      return;
+    }
+    if (this.#byId.size >= this.#max) this.#byId.delete(this.#byId.keys().next().value ?? '');
+    this.#byId.set(id, placed);
+  }
+
+  clear(): void { this.#byId.clear(); }
+}
+
 /** Jobs read for one command: each row once, ancestors before descendants (a job's public ids are theirs). */
 export class Loaded {
   readonly byId = new Map<string, Placed>();
   readonly #byKey = new Map<number, Placed>();
   readonly #jobs: JobTable;
+  readonly #recent: Recent;
 
-  constructor(jobs: JobTable) {
+  constructor(jobs: JobTable, recent: Recent) {
     this.#jobs = jobs;
+    this.#recent = recent;
   }
 
   id(id: string): Placed | undefined {
     const known = this.byId.get(id);
     if (known !== undefined) return known;
+    const recent = this.#recent.get(id);
+    if (recent !== undefined) {
+      if (recent.parentKey !== null) this.key(recent.parentKey); // ancestors come with it
+      this.keep(recent);
+      return recent;
+    }
     const row = this.#jobs.rowById(id);
     return row === undefined ? undefined : this.#place(row);
   }

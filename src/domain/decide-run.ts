@@ -25,9 +25,14 @@ function pausedAncestor(d: Draft, job: Job): Job | null {
 }
 
 export function decideClaim(d: Draft, command: Of<'claim'>): void {
-  d.answer.seen = d.snapshot.found.length;
-  for (const found of d.snapshot.found) {
-    const job = d.get(found.id);
+  const { found } = d.snapshot;
+  d.answer.seen = found.length;
+  for (const [i, { id }] of found.entries()) {
+    if (d.isStale(id)) { // an empty batch ended and its parent needs no more: what is left is found again
+      d.again.push({ ...command, limit: command.limit - i });
+      return;
+    }
+    const job = d.get(id);
     if (job.parentId !== null && pausedAncestor(d, job) !== null) {
       d.put({ ...job, gate: 'ancestor' }); // put aside, so that the next claim does not meet it; resume opens the gate
     } else if (job.children.open > 0 || (job.type === 'batch' && !makesFinalCall(job))) {
@@ -55,11 +60,11 @@ function held(d: Draft, ref: LeaseRef): Job | null {
 
 export function decideFinish(d: Draft, command: Of<'finish'>): void {
   for (let i = 0; i < command.ended.length; i++) {
-    if (d.stale) {
+    const item = command.ended[i] as Ended;
+    if (d.isStale(item.jobId)) {
       d.again.push({ kind: 'finish', ended: command.ended.slice(i) });
       return;
     }
-    const item = command.ended[i] as Ended;
     const job = held(d, item);
     if (job !== null) finishOne(d, job, item);
   }
@@ -110,7 +115,7 @@ export function decideNote(d: Draft, command: Of<'note'>): void {
 export function decideTick(d: Draft, command: Of<'tick'>): void {
   d.answer.seen = d.snapshot.found.length;
   for (const found of d.snapshot.found) {
-    if (d.stale) return; // the rest is still due: the next tick finds it on a fresh snapshot
+    if (d.isStale(found.id)) return; // the rest is still due: the next tick finds it on a fresh snapshot
     const job = d.get(found.id);
     if (!isFinal(job.status)) tickOne(d, job, command.spareLeases);
   }
@@ -136,16 +141,15 @@ function tickOne(d: Draft, job: Job, spareLeases: boolean): void {
   }
 }
 
-/** Ends a job that time ran out for; its open children end first. */
+/** Ends a job that time ran out for, after what this tick decides at once; its open children end first. */
 function end(d: Draft, job: Job, error: ReturnType<typeof jobError>): void {
-  d.stale = true;
   d.again.push({ kind: 'end', jobId: job.id, status: 'failed', error });
 }
 
 export function decideRecover(d: Draft, _command: Of<'recover'>): void {
   d.answer.seen = d.snapshot.found.length;
   for (const found of d.snapshot.found) {
-    if (d.stale) return;
+    if (d.isStale(found.id)) return;
     const job = d.get(found.id);
     if (job.leaseUntil !== null) interrupt(d, job, 'crash', 'The server died while this ran.');
   }

@@ -49,7 +49,6 @@ export function decideEnd(d: Draft, job: Job, status: Exclude<FinalStatus, 'comp
   if (job.children.open > 0) {
     if ((job.spec.onParentCancel ?? 'cancel') === 'cancel') {
       d.set({ kind: 'cut', parentId: job.id, scope: 'all', error: jobError('cancelled', `Its parent ${job.id} ended: ${error.message}`) });
-      d.stale = true;
       d.again.push({ kind: 'end', jobId: job.id, status, error });
       return;
     }

@@ -10,11 +10,13 @@ export class Draft {
   readonly snapshot: Snapshot;
   readonly answer: Answer = emptyAnswer();
   readonly again: Command[] = [];
-  /** A set change has made other rows of the snapshot stale: list commands hand the rest of their list to `again`. */
+  /** A cut has made other rows of the snapshot stale: list commands hand the rest of their list to `again`. */
   stale = false;
   readonly #list: Change[] = [];
   readonly #changed = new Map<string, Job>();
   readonly #unwritten = new Set<string>();
+  /** Parents that let children in: those of their children that the snapshot shows waiting may no longer wait. */
+  readonly #admitted = new Set<string>();
 
   constructor(snapshot: Snapshot, env: Env) {
     this.snapshot = snapshot;
@@ -29,6 +31,16 @@ export class Draft {
     const job = this.find(id);
     if (job === undefined) throw new DomainError('not_found', `There is no job ${id}.`, { hint: 'Check the id; a deleted job is gone for good.' });
     return job;
+  }
+
+  /** Does the snapshot still tell the truth about this job and its ancestors? List commands ask before each item. */
+  isStale(id: string): boolean {
+    if (this.stale) return true;
+    if (this.#admitted.size === 0) return false;
+    for (let job = this.find(id); job !== undefined && job.parentId !== null; job = this.find(job.parentId)) {
+      if (job.gate === 'parent' && this.#admitted.has(job.parentId)) return true;
+    }
+    return false;
   }
 
   policy(job: Job): TypePolicy {
@@ -56,6 +68,8 @@ export class Draft {
   set(change: Change): void {
     this.#flush();
     this.#list.push(change);
+    if (change.kind === 'cut') this.stale = true;
+    if (change.kind === 'admit') this.#admitted.add(change.parentId);
   }
 
   changes(): Changes {

@@ -67,7 +67,6 @@ export function judgeParent(d: Draft, id: string, afterCut = false): void {
     if (afterCut) return; // what is left is running; its end brings us back here
     const why = jobError('cancelled', `Its batch ${id} needs no more of its children.`);
     d.set({ kind: 'cut', parentId: id, scope: cut, error: why });
-    d.stale = true;
     d.again.push({ kind: 'judge', jobId: id });
     return;
   }

@@ -6,12 +6,12 @@ export type JsonSchema = Record<string, unknown>;
 
 const REF = '#/components/schemas/';
 
-/** Drops what names the schema to zod and means nothing in the document. A property called id is not touched. */
+/** Drops what names the schema to zod and means nothing in the document, and the pattern that repeats what date-time says. */
 function clean(value: unknown, isProperties = false): unknown {
   if (Array.isArray(value)) return value.map((item) => clean(item));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value)
-    .filter(([key]) => isProperties || (key !== '$id' && key !== '$schema' && key !== 'id'))
+    .filter(([key]) => isProperties || (key !== '$id' && key !== '$schema' && key !== 'id' && !(key === 'pattern' && (value as JsonSchema)['format'] === 'date-time')))
     .map(([key, child]) => [key, clean(child, key === 'properties' && !isProperties)]));
 }
 
@@ -32,13 +32,21 @@ export function schemaBook(submit: z.ZodType, child: z.ZodType, inputs: Inputs):
     const registry = z.registry<{ id: string }>();
     for (const [id, schema] of [...named[io], ...extra]) registry.add(schema, { id });
     const { schemas } = z.toJSONSchema(registry, { io, target: 'draft-2020-12', unrepresentable: 'any', uri: (id) => `${REF}${id}` });
-    return clean(schemas, true) as Record<string, JsonSchema>;
+    // Recursive schemas without a name (any JSON) get one, so that they are components like the others.
+    const { __shared: shared, ...own } = clean(schemas, true) as Record<string, JsonSchema>;
+    const all = { ...own, ...Object.fromEntries(Object.entries((shared?.['$defs'] ?? {}) as Record<string, JsonSchema>).map(([name, schema]) => [`Any${name}`, schema])) };
+    return JSON.parse(JSON.stringify(all).replaceAll(`${REF}__shared#/$defs/`, `${REF}Any`)) as Record<string, JsonSchema>;
   };
+  const seen = { input: new Map<z.ZodType, JsonSchema>(), output: new Map<z.ZodType, JsonSchema>() };
   return {
     schema(schema, io) {
       const name = named[io].find(([, known]) => known === schema)?.[0];
       if (name !== undefined) return { $ref: `${REF}${name}` };
-      return generate(io, [['__here', schema]])['__here'] ?? {};
+      const known = seen[io].get(schema);
+      if (known !== undefined) return structuredClone(known); // the document's builder writes into what it gets
+      const made = generate(io, [['__here', schema]])['__here'] ?? {};
+      seen[io].set(schema, made);
+      return structuredClone(made);
     },
     components: () => ({ ...generate('input', []), ...generate('output', []) }),
   };

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { HttpDeps } from './deps.ts';
 import { addGuards } from './guards.ts';
 import { parseJson } from './json-body.ts';
@@ -38,7 +38,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     childLoggerFactory: () => log as FastifyBaseLogger, // a logger for each request costs more than parsing it; errors name the request id
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `${run}-${(++count).toString(36)}`,
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
@@ -50,7 +50,8 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   app.server.maxConnections = deps.maxConnections;
   app.server.on('connect', (_request, socket) => { refuseBroken({ code: 'METHOD' }, socket as Socket); });
   app.server.on('checkExpectation', (_request, response) => {
-    send(response, problem('invalid_request', 'Of Expect only 100-continue is known.', { hint: 'Leave the Expect header out.' }));
+    const body = problem('invalid_request', 'Of Expect only 100-continue is known.', { hint: 'Leave the Expect header out.' });
+    response.writeHead(body.status, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(JSON.stringify(body));
   });
 
   app.setValidatorCompiler(validatorCompiler);
@@ -123,9 +124,4 @@ function refuseBroken(error: { code?: string }, socket: Socket): void {
   const text = JSON.stringify(body);
   const allow = body.status === 405 ? 'Allow: GET, HEAD, POST, PATCH, DELETE\r\n' : '';
   socket.end(`HTTP/1.1 ${body.status} ${body.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n${allow}Connection: close\r\n\r\n${text}`);
-}
-
-function send(response: import('node:http').ServerResponse, body: Problem): void {
-  const status = body.code === 'invalid_request' ? 417 : body.status;
-  response.writeHead(status, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(JSON.stringify({ ...body, status }));
 }

@@ -14,7 +14,7 @@ const SHAPE: ReadonlySet<string> = new Set(['invalid_type', 'unrecognized_keys',
 function isShape(issue: Issue): boolean {
   if (issue.code === 'invalid_union') {
     // A union is out of bounds, not misshapen, if one of its forms was met in shape.
-    if (issue.errors.length === 0) return (issue as { input?: unknown }).input === undefined && !issue.message.startsWith('must');
+    if (issue.errors.length === 0) return !issue.message.startsWith('must'); // the type of a job: absent, or one that is not there
     return !issue.errors.some((branch) => branch.every((inner) => !isShape(inner)));
   }
   return SHAPE.has(issue.code);
@@ -26,7 +26,23 @@ function describe(issue: Issue): string {
     const branches = issue.errors.map((branch) => branch.map((inner) => `${inner.path.length > 0 ? `${inner.path.join('.')} ` : ''}${describe(inner)}`).join(' and '));
     return [...new Set(branches)].join(', or ').slice(0, 500);
   }
-  return issue.message.replace(/^Invalid input: /, '').replace(/^expected .*received undefined$/, 'is required').slice(0, 500);
+  if (issue.code === 'too_big' || issue.code === 'too_small') return bound(issue);
+  if (issue.code === 'invalid_value') return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map((value) => JSON.stringify(value)).join(', ')}`;
+  if (issue.code === 'invalid_type') {
+    const [, received] = /received (.+)$/.exec(issue.message) ?? [];
+    if (received === 'undefined') return 'is required';
+    return received === undefined ? issue.message : `must be ${A[issue.expected] ?? issue.expected}, not ${received}`;
+  }
+  return issue.message.replace(/^Invalid input: /, '').slice(0, 500);
+}
+
+const A: Readonly<Record<string, string>> = { string: 'a string', number: 'a number', int: 'a whole number', boolean: 'true or false', object: 'an object', array: 'an array', null: 'null' };
+const UNIT: Readonly<Record<string, string>> = { string: ' characters', array: ' items', set: ' items', file: ' bytes' };
+
+function bound(issue: Extract<Issue, { code: 'too_big' | 'too_small' }>): string {
+  const unit = UNIT[issue.origin];
+  const verb = unit === undefined ? 'must be' : 'must have';
+  return issue.code === 'too_big' ? `${verb} at most ${String(issue.maximum)}${unit ?? ''}` : `${verb} at least ${String(issue.minimum)}${unit ?? ''}`;
 }
 
 const pointer = (path: readonly PropertyKey[]): string =>

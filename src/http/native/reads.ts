@@ -72,7 +72,7 @@ export function registerReads(instance: FastifyInstance, deps: HttpDeps): void {
     if (record === null) throw noSuchJob(id);
     const { wait } = request.query;
     if (wait !== undefined && wait > 0 && !isFinal(record.job.status)) {
-      await waiters.wait(id, wait * 1_000, whenGone(request));
+      await waiters.wait(id, wait * 1_000, whenGone(reply));
       cursor = await store.lastSeq();
       record = await store.job(id);
       if (record === null) throw noSuchJob(id);

@@ -1,5 +1,5 @@
 // Sending text that is already JSON, and the small things that the native routes share.
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import type { Clock } from '../../domain/clock.ts';
 import { isFinal } from '../../domain/job.ts';
 import { childrenOf, renderResult } from '../../orchestrator/final.ts';
@@ -25,9 +25,9 @@ export function listedJobText(deps: Pick<HttpDeps, 'policies'>, record: JobRecor
 }
 
 /** Aborted when the client goes away before it has its answer. */
-export function whenGone(request: FastifyRequest): AbortSignal {
+export function whenGone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  request.raw.socket.once('close', () => controller.abort());
+  reply.raw.once('close', () => controller.abort());
   return controller.signal;
 }
 

@@ -70,7 +70,13 @@ export interface SubmitSchemas {
 /** Submit and a list of them, for the types that this process runs. */
 export function submitSchemas(inputs: Inputs): SubmitSchemas {
   const types = Object.keys(inputs);
-  const unknownType = { error: (issue: { code?: string | undefined }) => (issue.code === 'invalid_union' ? `must be one of ${types.join(', ')}` : undefined) };
+  const unknownType = {
+    error: (issue: { code?: string | undefined; input?: unknown }) => {
+      if (issue.code !== 'invalid_union') return undefined;
+      const isGiven = typeof (issue.input as { type?: unknown } | undefined)?.type === 'string';
+      return `${isGiven ? 'must be' : 'is required:'} one of ${types.join(', ')}`;
+    },
+  };
   const variants = (top: { parentId?: z.ZodType }): [z.ZodObject, ...z.ZodObject[]] =>
     types.map((type) => {
       const own = { type: z.literal(type), input: EMPTY_OK(inputs[type] ?? z.unknown()), ...common.shape, ...top };

@@ -46,7 +46,7 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
     schema: {
       operationId: 'submitJob', tags: ['Jobs'], summary: 'Submit a job, or a whole tree',
       description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end. With an `Idempotency-Key` the same body gets the same job again.',
-      body: submit, response: answers({ 200: ['The job this Idempotency-Key stands for already', jobSchema], 201: ['The job as it was stored', jobSchema] }, 404, 409, 413, 415, 422, 503),
+      body: submit, response: answers({ 200: ['The job this Idempotency-Key stands for already', jobSchema], 201: ['The job as it was stored', jobSchema] }, 403, 404, 409, 413, 415, 422, 503),
     },
   }, async (request, reply) => {
     const { body } = request;
@@ -65,7 +65,7 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
     if (wait !== null) {
       reply.header('preference-applied', `wait=${wait / 1_000}`);
       const seq = await store.lastSeq();
-      const record = await waiters.wait(id, wait, whenGone(request));
+      const record = await waiters.wait(id, wait, whenGone(reply));
       if (record !== null) {
         const known = isFinal(record.job.status) ? await store.lastSeq() : seq;
         return sendJson(reply, await fullJobText(deps, record, known), replayedId === undefined ? 201 : 200);
@@ -88,7 +88,7 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
       schema: {
         operationId: 'submitJobs', tags: ['Jobs'], summary: `Submit up to ${MAX_TREE} jobs, all or none`,
         description: 'JSON `{"jobs":[…]}`, or NDJSON with one job a line. One transaction: if one is refused, none is stored.',
-        body: bulk, response: answers({ 200: ['The jobs this Idempotency-Key stands for already', bulkAnswer], 201: ['Ids in the order they were sent', bulkAnswer] }, 404, 409, 413, 415, 422, 503),
+        body: bulk, response: answers({ 200: ['The jobs this Idempotency-Key stands for already', bulkAnswer], 201: ['Ids in the order they were sent', bulkAnswer] }, 403, 404, 409, 413, 415, 422, 503),
       },
     }, async (request, reply) => {
       const list: readonly Submit[] = request.body.jobs;

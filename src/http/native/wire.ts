@@ -92,12 +92,13 @@ function childrenText(job: Job): string {
 export function jobText(record: JobRecord, result: string, policies: Policies, cursor: string): string {
   const { job } = record;
   const tags = job.spec.tags;
+  const created = `"${iso(job.createdAt)}"`;
   return `{"id":"${job.id}","type":"${job.type}","status":"${job.status}","state":"${STATE_OF[job.status]}","priority":${job.priority}`
     + `,"tags":${tags === undefined ? '[]' : JSON.stringify(tags)},"input":${record.input},"result":${result},"error":${text(job.error)}`
     + `,"attempt":${job.attempt},"maxAttempts":${maxAttemptsOf(job, policyOf(policies, job.type))}`
     + `,"attempts":${job.attempt === 0 ? '[]' : attemptsText(record)}`
     + `,"parentId":${text(job.parentId)},"rootId":"${job.rootId}","ordinal":${job.ordinal}`
     + `,"children":${job.children === NO_CHILDREN && job.type !== 'batch' ? 'null' : childrenText(job)},"progress":${job.progress}`
-    + `,"createdAt":"${iso(job.createdAt)}","startedAt":${time(job.startedAt)},"endedAt":${time(job.endedAt)}`
-    + `,"dueAt":${isFinal(job.status) ? 'null' : time(job.dueAt)},"options":${optionsText(job.spec)},"cursor":"${cursor}"}`;
+    + `,"createdAt":${created},"startedAt":${time(job.startedAt)},"endedAt":${time(job.endedAt)}`
+    + `,"dueAt":${isFinal(job.status) ? 'null' : job.dueAt === job.createdAt ? created : time(job.dueAt)},"options":${optionsText(job.spec)},"cursor":"${cursor}"}`;
 }

@@ -1,0 +1,124 @@
+// The composition root: the one file that names every concrete part, and the order in which they start and stop.
+import { networkInterfaces } from 'node:os';
+import type { AddressInfo } from 'node:net';
+import type { Config } from './config.ts';
+import type { Clock } from './domain/clock.ts';
+import { createEgress } from './handlers/egress/client.ts';
+import { checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
+import type { Registry } from './handlers/handler.ts';
+import { expandUrl, INPUTS } from './handlers/inputs.ts';
+import { createRegistry } from './handlers/registry.ts';
+import type { Phase } from './http/deps.ts';
+import { registerStreams } from './http/native/streams.ts';
+import { buildServer } from './http/server.ts';
+import { Streams } from './http/stream.ts';
+import { finalBody } from './orchestrator/final.ts';
+import { Jobs } from './orchestrator/jobs.ts';
+import { Waiters } from './orchestrator/wait.ts';
+import { Dispatcher, LOCAL_WORKER } from './runtime/dispatcher.ts';
+import { Feed } from './runtime/feed.ts';
+import { recover, Sweeper } from './runtime/sweeper.ts';
+import { openStore, type StoreOptions } from './store/sqlite/index.ts';
+import { addJobMetrics } from './telemetry/job-metrics.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { addRuntimeMetrics } from './telemetry/runtime-metrics.ts';
+
+/** What runs may end by itself for this long when the server stops; then it is interrupted, which burns no retry. */
+const STOP_GRACE = 2_000;
+/** Open requests get this long to end; the whole stop fits the 10 s that supervisors give. */
+const DRAIN_MAX = 6_000;
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly version: string;
+  /** The store cannot go on: the process must stop at once. */
+  readonly onFailure: (error: Error) => void;
+  /** Only for measurements and the negative controls of fault tests. */
+  readonly store?: Partial<Pick<StoreOptions, 'writer' | 'synchronous' | 'writerModule'>>;
+}
+
+export interface App {
+  /** Where it listens. */
+  readonly url: string;
+  /** Stops in the order that loses nothing; resolves when the file is let go. */
+  stop(): Promise<void>;
+}
+
+/** Order: own the file → check it → migrate → take up what a dead process left → listen → run. */
+export async function startApp({ config, clock, log, version, onFailure, store: overrides }: AppOptions): Promise<App> {
+  let phase: Phase = 'starting';
+  const tools = { url: config.arenaUrl ?? '', port: config.port };
+  const policy: EgressPolicy = {
+    allowLoopback: config.egressLoopback, allowCidrs: config.egressAllow.cidrs, allowPorts: config.egressAllow.ports,
+    ownAddresses: Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
+    get ownPort() { return tools.port; },
+  };
+  const egress = createEgress({ policy, clock });
+  const registry: Registry = createRegistry({ egress, clock, get arenaUrl() { return tools.url; } });
+  const policies = Object.fromEntries(Object.entries(registry).map(([type, row]) => [type, row.policy]));
+
+  const store = await openStore({ path: config.db, clock, policies, queueMax: config.writeQueue, ...overrides });
+  store.onFailure(onFailure);
+  const jobs = new Jobs(store);
+  const orphans = await recover(jobs, LOCAL_WORKER);
+  if (orphans > 0) log.warn({ jobs: orphans }, 'The process before this one died; its running jobs are taken up again');
+
+  const metrics = createMetrics();
+  const runtime = addRuntimeMetrics(metrics);
+  const waiters = new Waiters(store, clock, config.maxWaiters);
+  const feed = new Feed({ store, clock, report: log });
+  const dispatcher = new Dispatcher({
+    store, jobs, registry, clock, report: log, concurrency: config.concurrency,
+    finalBody: (id) => finalBody(store, id), onEnded: runtime.runEnded,
+  });
+  jobs.attach(dispatcher);
+  const sweeper = new Sweeper(store, jobs, clock, log);
+  const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
+  await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });
+
+  const server = buildServer({
+    store, jobs, waiters, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
+    phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections,
+    refuseUrl: (url) => {
+      const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
+      return verdict.ok ? null : verdict.message;
+    },
+    routes: [(app) => registerStreams(app, { streams, store })],
+  });
+
+  const letGo = async (): Promise<void> => {
+    await egress.close();
+    await feed.stop();
+    await store.close();
+  };
+  try {
+    feed.start();
+    await server.listen({ host: config.host, port: config.port });
+  } catch (error) {
+    await letGo();
+    throw error;
+  }
+  const { port } = server.server.address() as AddressInfo;
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  tools.port = port;
+  tools.url = config.arenaUrl ?? url;
+  dispatcher.start();
+  sweeper.start();
+  phase = 'ready';
+
+  const stop = async (): Promise<void> => {
+    phase = 'stopping'; // /ready says so, new writes are refused
+    dispatcher.pauseClaims();
+    await sweeper.stop();
+    const stopRuns = dispatcher.stop(STOP_GRACE);
+    const cut = clock.after(DRAIN_MAX, () => server.server.closeAllConnections());
+    await Promise.all([server.close(), stopRuns]);
+    cut();
+    await letGo();
+  };
+  let stopped: Promise<void> | null = null;
+  return { url, stop: () => (stopped ??= stop()) };
+}

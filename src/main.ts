@@ -1,0 +1,72 @@
+// The process: environment in, listen, stop on a signal, exit code out. Started by start.mjs, which checks Node's version.
+import { readFileSync } from 'node:fs';
+import { startApp } from './app.ts';
+import { ConfigError, readConfig } from './config.ts';
+import { systemClock } from './runtime/system-clock.ts';
+import { AlreadyOwned, DamagedFile, SchemaError } from './store/sqlite/index.ts';
+import { createLogger } from './telemetry/logger.ts';
+
+/** From sysexits.h, so that a supervisor can tell a wrong setting (do not restart) from a failed disk (do). */
+const EXIT = { damaged: 65, software: 70, ownedElsewhere: 73, io: 74, config: 78 } as const;
+
+function say(code: number, message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(code);
+}
+
+function config() {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (error instanceof ConfigError) say(EXIT.config, error.message);
+    throw error;
+  }
+}
+
+const settings = config();
+process.umask(0o077);
+const log = createLogger({ level: settings.logLevel });
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+process.on('uncaughtException', (error) => {
+  log.fatal({ err: error }, 'A defect: the process stops. Nothing that was acknowledged is lost');
+  process.exit(EXIT.software);
+});
+process.on('unhandledRejection', (error) => {
+  log.fatal({ err: error }, 'A defect: the process stops. Nothing that was acknowledged is lost');
+  process.exit(EXIT.software);
+});
+
+try {
+  const app = await startApp({
+    config: settings, clock: systemClock, log, version,
+    onFailure: (error) => {
+      log.fatal({ err: error }, 'The disk failed: the process stops at once. The next start checks the file before it takes a write');
+      process.exit(EXIT.io);
+    },
+  });
+  log.info({ url: app.url, db: settings.db, version }, `Muster listens on ${app.url}`);
+  if (settings.debug) log.info('Development: /api/debug is open. Set MUSTER_ENV=production to close it');
+  if (settings.egressAllow.cidrs.length + settings.egressAllow.ports.length > 0) log.warn({ ...settings.egressAllow }, 'Outbound calls may reach these besides the public addresses');
+
+  let signals = 0;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      signals += 1;
+      if (signals > 1) process.exit(128 + (signal === 'SIGTERM' ? 15 : 2)); // the second time means now
+      log.info({ signal }, 'Stopping: open requests end, streams are told to come back');
+      app.stop().then(
+        () => process.exit(0),
+        (error: unknown) => { log.fatal({ err: error }, 'The stop failed'); process.exit(EXIT.software); },
+      );
+    });
+  }
+} catch (error) {
+  if (error instanceof AlreadyOwned) say(EXIT.ownedElsewhere, error.message);
+  if (error instanceof DamagedFile || error instanceof SchemaError) say(EXIT.damaged, error.message);
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+    say(EXIT.config, `Port ${settings.port} of ${settings.host} is taken. Stop what listens there, or set PORT to another one.`);
+  }
+  log.fatal({ err: error }, 'The server could not start');
+  process.exit(EXIT.io);
+}

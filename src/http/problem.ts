@@ -81,8 +81,8 @@ export interface Problem {
 export function problem(code: ProblemCode, detail: string, more: { hint?: string | undefined; errors?: readonly FieldError[] | undefined; facts?: Record<string, unknown> } = {}): Problem {
   const row = PROBLEMS[code];
   return {
-    type: `/docs#${code}`, title: row.title, status: row.status, detail, code, hint: more.hint ?? row.hint,
-    ...(more.errors === undefined ? {} : { errors: more.errors }), ...more.facts,
+    ...more.facts, type: `/docs#${code}`, title: row.title, status: row.status, detail, code, hint: more.hint ?? row.hint,
+    ...(more.errors === undefined ? {} : { errors: more.errors }),
   };
 }
 
@@ -102,8 +102,8 @@ const FOREIGN: Readonly<Record<string, { code: ProblemCode; detail: string }>> =
 export function problemOf(error: unknown): Problem | null {
   if (error instanceof Refusal) return problem(error.code, error.message, { hint: error.hint, errors: error.errors });
   if (error instanceof DomainError) {
-    const { hint, ...facts } = error.details;
-    return problem(error.code, error.message, { hint, facts });
+    const { hint, status, ...facts } = error.details; // of a job; the problem's own is HTTP's
+    return problem(error.code, error.message, { hint, facts: status === undefined ? facts : { ...facts, jobStatus: status } });
   }
   const { code, statusCode, message } = error as { code?: unknown; statusCode?: unknown; message?: string };
   const known = typeof code === 'string' ? FOREIGN[code] : undefined;

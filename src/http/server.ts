@@ -107,6 +107,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
 const isUtf8Json = (type: string): boolean => /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i.test(type);
 
 function refuse(request: FastifyRequest, reply: FastifyReply, body: Problem): void {
+  reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff'); // some refusals come before any hook
   const wait = RETRY_AFTER[body.code];
   if (wait !== undefined) reply.header('retry-after', wait);
   // What is left of a body that is too large is not read.

@@ -17,6 +17,7 @@ function isShape(issue: Issue): boolean {
     if (issue.errors.length === 0) return !issue.message.startsWith('must'); // the type of a job: absent, or one that is not there
     return !issue.errors.some((branch) => branch.every((inner) => !isShape(inner)));
   }
+  if (issue.code === 'invalid_value') return typeof issue.input !== typeof issue.values[0];
   return SHAPE.has(issue.code);
 }
 
@@ -71,5 +72,7 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   if (httpPart === 'body' && (data === undefined || data === null)) {
     return { error: new Refusal('invalid_request', 'This path needs a JSON body.', { hint: "Send -H 'Content-Type: application/json' -d '{…}'." }) };
   }
-  return { error: refusalOf(result.error.issues, httpPart ?? 'request') };
+  // Once more, with the values at fault: the good case should not pay for them.
+  const { error } = schema.safeParse(data, { reportInput: true });
+  return { error: refusalOf((error ?? result.error).issues, httpPart ?? 'request') };
 };

@@ -65,7 +65,7 @@ export class Waiters {
   close(): void {
     this.#closed = true;
     this.#stop();
-    for (const set of [...this.#waiting.values()]) for (const wake of set) wake();
+    for (const set of this.#waiting.values()) for (const wake of set) wake();
   }
 
   #add(id: string, wake: () => void): void {

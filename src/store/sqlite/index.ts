@@ -6,7 +6,6 @@ import type { Clock } from '../../domain/clock.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
 import type { Store, StoreHealth } from '../store.ts';
-import { Committer } from './committer.ts';
 import { openCore } from './core.ts';
 import type { EngineOptions } from './engine.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
@@ -192,7 +191,7 @@ function threadLine(options: StoreOptions, receive: (report: Report) => void, fa
 
 /** The same line without a thread: commits in the turn in which it is posted. */
 function inlineLine(core: ReturnType<typeof openCore>, receive: (report: Report) => void): Line {
-  const { committer }: { committer: Committer } = core;
+  const { committer } = core;
   return {
     facts: core.facts,
     post(task) {

@@ -1,6 +1,7 @@
 // What workers and the passing of time do: claim, finish, renew, note, tick, recover.
 // List commands never refuse as a whole: an item that is stale is reported and its neighbours go through.
-import type { Command, Ended, LeaseRef } from './commands.ts';
+import type { Command, Ended, LeaseRef, NewJob } from './commands.ts';
+import { checkSize } from './decide-submit.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { LOG_BYTES_MAX } from './event.ts';
@@ -33,6 +34,7 @@ export function decideClaim(d: Draft, command: Of<'claim'>): void {
       return;
     }
     const job = d.get(id);
+    if (timeIsUp(d, job)) continue; // the sweep is late (a restart, a rush): what has expired is not started any more
     if (job.parentId !== null && pausedAncestor(d, job) !== null) {
       d.put({ ...job, gate: 'ancestor' }); // put aside, so that the next claim does not meet it; resume opens the gate
     } else if (job.children.open > 0 || (job.type === 'batch' && !makesFinalCall(job))) {
@@ -79,10 +81,23 @@ function finishOne(d: Draft, job: Job, { outcome }: Ended): void {
     case 'interrupted': return interrupt(d, job, 'stopping', outcome.reason);
     case 'timed_out': return failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${outcome.after} ms.`, true));
     case 'spawn': {
+      const reason = tooLarge(outcome.children, job.depth + 1);
+      if (reason !== null) return failAttempt(d, job, jobError('invalid_answer', `Its handler asked for children that cannot be: ${reason}`));
       const parent = d.put({ ...job, leaseUntil: null, worker: null });
       addChildren(d, parent, outcome.children);
       return judgeParent(d, job.id);
     }
+  }
+}
+
+/** What one handler answers must never refuse the ends of its neighbours in the same command. */
+function tooLarge(children: readonly NewJob[], depth: number): string | null {
+  try {
+    checkSize(children, depth);
+    return null;
+  } catch (error) {
+    if (error instanceof DomainError) return error.message;
+    throw error;
   }
 }
 
@@ -123,14 +138,10 @@ export function decideTick(d: Draft, command: Of<'tick'>): void {
 
 function tickOne(d: Draft, job: Job, spareLeases: boolean): void {
   const { now } = d.env;
-  const waits = job.status === 'queued' || job.status === 'retry';
   const leased = job.leaseUntil !== null;
   const timeout = timeoutOf(job, d.policy(job));
-  if (job.deadlineAt !== null && job.deadlineAt <= now) {
-    end(d, job, jobError('deadline_exceeded', `The job did not end by its deadline of ${job.deadlineAt - job.createdAt} ms after creation.`));
-  } else if (waits && job.expiresAt !== null && job.expiresAt <= now) {
-    end(d, job, jobError('ttl_expired', `The job was still ${job.status} when its time to live ran out.`));
-  } else if (leased && timeout !== null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
+  if (timeIsUp(d, job)) return;
+  if (leased && timeout !== null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
     d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
     failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${timeout} ms.`, true));
   } else if (leased && (job.leaseUntil ?? 0) <= now) {
@@ -141,7 +152,21 @@ function tickOne(d: Draft, job: Job, spareLeases: boolean): void {
   }
 }
 
-/** Ends a job that time ran out for, after what this tick decides at once; its open children end first. */
+/** Past its deadline, or past its time to live before it could run: ends it. */
+function timeIsUp(d: Draft, job: Job): boolean {
+  const { now } = d.env;
+  if (job.deadlineAt !== null && job.deadlineAt <= now) {
+    end(d, job, jobError('deadline_exceeded', `The job did not end by its deadline of ${job.deadlineAt - job.createdAt} ms after creation.`));
+    return true;
+  }
+  if ((job.status === 'queued' || job.status === 'retry') && job.expiresAt !== null && job.expiresAt <= now) {
+    end(d, job, jobError('ttl_expired', `The job was still ${job.status} when its time to live ran out.`));
+    return true;
+  }
+  return false;
+}
+
+/** Ends a job that time ran out for, after what this command decides at once; its open children end first. */
 function end(d: Draft, job: Job, error: ReturnType<typeof jobError>): void {
   d.again.push({ kind: 'end', jobId: job.id, status: 'failed', error });
 }

@@ -39,6 +39,7 @@ function addToBatch(d: Draft, parent: Job, plans: readonly NewJob[]): Job[] {
   if (isSealed(parent)) {
     throw new DomainError('sealed', `Batch ${parent.id} is sealed.`, { hint: 'Create it with "sealed": false to add children later, and PATCH {"sealed": true} when it has them all.' });
   }
+  if (parent.leaseUntil !== null) throw new DomainError('conflict', `Batch ${parent.id} is making its final call; it takes no more children.`);
   const { failed, cancelled, total } = parent.children;
   if ((parent.spec.onChildFailure ?? 'continue') !== 'continue' && failed + cancelled > 0) {
     throw new DomainError('conflict', `Batch ${parent.id} stopped taking children when one of them failed.`);
@@ -47,7 +48,7 @@ function addToBatch(d: Draft, parent: Job, plans: readonly NewJob[]): Job[] {
   return addChildren(d, parent, plans);
 }
 
-function checkSize(plans: readonly NewJob[], depth: number): void {
+export function checkSize(plans: readonly NewJob[], depth: number): void {
   let count = 0;
   const walk = (list: readonly NewJob[], level: number): void => {
     if (level > MAX_DEPTH) throw new DomainError('invalid', `The tree is deeper than ${MAX_DEPTH} levels.`, { hint: 'Flatten it, or submit parts of it as trees of their own.' });

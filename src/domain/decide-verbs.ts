@@ -3,7 +3,7 @@ import type { JobPatch } from './commands.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { type FinalStatus, isFinal, type Job, type JobError, type JobSpec } from './job.ts';
-import { jobError, judgeParent, settle, statusData } from './transitions.ts';
+import { admit, jobError, judgeParent, settle, statusData } from './transitions.ts';
 
 function refuse(job: Job, verb: string, hint: string): never {
   throw new DomainError('conflict', `Job ${job.id} is ${job.status}; it cannot be ${verb}.`, { hint, status: job.status });
@@ -33,9 +33,9 @@ export function decideResume(d: Draft, job: Job): void {
   const unsealedAtWork = job.type === 'batch' && job.startedAt !== null;
   const after = d.put({ ...job, status: opened || unsealedAtWork ? 'running' : 'queued' });
   d.event(after, 'job:status', statusData(after, ',"reason":"resume"'));
-  if (after.status !== 'running') return;
-  d.set({ kind: 'ungate', rootId: job.rootId });
-  judgeParent(d, job.id); // lets the next children in, or makes the final call that waited for this
+  if (after.status === 'running') judgeParent(d, job.id); // lets the next children in, or makes the final call that waited for this
+  // Last, since it changes gates that the draft has read. Not only when running: a retried batch may have children at work before it is opened.
+  if (job.children.total > 0) d.set({ kind: 'ungate', rootId: job.rootId });
 }
 
 export function decideCancel(d: Draft, job: Job, reason: string | undefined): void {
@@ -57,10 +57,10 @@ export function decideEnd(d: Draft, job: Job, status: Exclude<FinalStatus, 'comp
       d.put({ ...job, children: { ...job.children, waiting: 0 } });
       d.set({ kind: 'admit', parentId: job.id, count: waiting });
     }
-    d.set({ kind: 'ungate', rootId: job.rootId });
   }
   if (job.leaseUntil !== null && status === 'failed') d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
   settle(d, d.get(job.id), status, { error });
+  if (job.children.open > 0) d.set({ kind: 'ungate', rootId: job.rootId }); // children let go no longer wait for what is above; last, as in resume
 }
 
 /** Another life for a failed or cancelled job: fresh budgets, same id, the attempts it had stay on record. */
@@ -71,6 +71,9 @@ export function decideRetry(d: Draft, job: Job): void {
   if (parent !== undefined && isFinal(parent.status)) {
     throw new DomainError('conflict', `The parent of ${job.id} has ended.`, { hint: `Retry ${job.rootId}: it takes up what failed below it.`, rootId: job.rootId });
   }
+  if (parent !== undefined && parent.leaseUntil !== null) {
+    throw new DomainError('conflict', `The parent of ${job.id} is making its final call.`, { hint: `Wait for it to end, then retry ${job.rootId}.`, rootId: job.rootId });
+  }
   const { now } = d.env;
   const attempted = job.attemptStartedAt !== null;
   if (attempted) {
@@ -80,7 +83,7 @@ export function decideRetry(d: Draft, job: Job): void {
     });
   }
   const after = d.put({
-    ...job, status: 'queued', dueAt: now, endedAt: null, error: null, failures: 0, interruptions: 0, crashes: 0,
+    ...job, status: 'queued', gate: parent === undefined ? 'open' : 'parent', dueAt: now, endedAt: null, error: null, failures: 0, interruptions: 0, crashes: 0,
     attemptStartedAt: null, startedAt: null, progress: null,
     expiresAt: job.spec.ttl === undefined ? null : now + job.spec.ttl, deadlineAt: job.spec.deadline === undefined ? null : now + job.spec.deadline,
   });
@@ -88,7 +91,9 @@ export function decideRetry(d: Draft, job: Job): void {
   if (job.children.total > 0) d.set({ kind: 'reopen', parentId: job.id });
   if (parent !== undefined) {
     const status = job.status as 'failed' | 'cancelled';
-    d.put({ ...parent, children: { ...parent.children, open: parent.children.open + 1, [status]: parent.children[status] - 1 } });
+    const c = parent.children;
+    // Like any other child it waits for a place; the parent lets it in when it is at work.
+    admit(d, d.put({ ...parent, children: { ...c, open: c.open + 1, waiting: c.waiting + 1, [status]: c[status] - 1 } }));
   }
 }
 

@@ -8,6 +8,9 @@ import {
 import { maxAttemptsOf, MAX_CRASHES } from './policy.ts';
 import { admissible, describeFailure, judgeJob, makesFinalCall } from './rollup.ts';
 
+/** Longest delay that an answer may ask for: a year. Whoever means longer means never. */
+const DELAY_MAX = 365 * 24 * 3_600_000;
+
 const NO_LEASE = { leaseUntil: null, worker: null } as const;
 
 export const jobError = (code: JobError['code'], message: string, retryable = false): JobError => ({ code, message, retryable });
@@ -119,9 +122,12 @@ function expiry(d: Draft, job: Job): number | null {
   return ttl === null ? null : d.env.now + ttl;
 }
 
+/** A delay comes from whoever answered: a fraction, a negative or a million years must not break the row it is written to. */
+const asked = (delay: number): number => (Number.isFinite(delay) ? Math.round(Math.min(Math.max(0, delay), DELAY_MAX)) : 0);
+
 /** "Ask again later": the attempt goes on, no retry is burned. */
 export function askLater(d: Draft, job: Job, delay: number): void {
-  const after = d.put({ ...job, ...NO_LEASE, status: 'queued', dueAt: d.env.now + delay, crashes: 0 });
+  const after = d.put({ ...job, ...NO_LEASE, status: 'queued', dueAt: d.env.now + asked(delay), crashes: 0 });
   d.event(after, 'job:status', statusData(after, ',"reason":"pending"'));
 }
 
@@ -148,7 +154,7 @@ export function failAttempt(d: Draft, job: Job, error: JobError, more: { delay?:
     return;
   }
   closeAttempt(d, job, error.code === 'timeout' ? 'timed_out' : 'failed', error);
-  const delay = more.delay ?? backoffDelay(job.spec.backoff ?? d.policy(job).backoff, failures, d.env.random());
+  const delay = more.delay !== undefined ? asked(more.delay) : backoffDelay(job.spec.backoff ?? d.policy(job).backoff, failures, d.env.random());
   const after = d.put({
     ...job, ...NO_LEASE, status: 'retry', failures, dueAt: d.env.now + delay, attemptStartedAt: null, crashes: 0, error,
   });
@@ -168,7 +174,7 @@ export function interrupt(d: Draft, job: Job, cause: 'stopping' | 'lost' | 'cras
     crashes: cause === 'crash' ? job.crashes + 1 : 0,
   };
   d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
-  if (next.crashes >= MAX_CRASHES || next.interruptions > policy.maxInterruptions) {
+  if (next.crashes >= MAX_CRASHES || next.interruptions >= policy.maxInterruptions) {
     const times = next.crashes >= MAX_CRASHES ? `running at ${next.crashes} server deaths in a row` : `interrupted ${next.interruptions} times`;
     settle(d, next, 'failed', { error: jobError('interrupted_too_often', `Set aside: ${times}. If it is not to blame, POST /retry runs it again.`) });
     return;

@@ -21,6 +21,7 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
     reply.header('x-request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
     const { host } = request.headers;
+    if (host === undefined && request.raw.httpVersionMinor !== 0) return done(new Refusal('invalid_request', 'An HTTP/1.1 request has a Host header.', { hint: 'Send the name or address of this server as Host.' }));
     if (hosts !== null && host !== lastGood) {
       const name = hostName(host);
       if (name === null || !hosts.has(name)) {

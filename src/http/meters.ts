@@ -19,8 +19,8 @@ export function addMeters(app: FastifyInstance, { metrics, log }: Pick<HttpDeps,
     const entry = known.get(route.url) ?? { path: pathPattern(route.url), methods: new Set<string>() };
     known.set(route.url, entry);
     for (const method of methods) entry.methods.add(method);
-    const meter = metrics.route(methods.length === 1 ? (methods[0] as string) : 'ANY', route.url);
     if (route.url === '/metrics') return; // the seeds' rule: a scrape does not count itself
+    const meter = metrics.route(methods.length === 1 ? (methods[0] as string) : 'ANY', route.url);
     const before = route.onResponse === undefined ? [] : [route.onResponse].flat();
     route.onResponse = [...before, (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       meter.observe(reply.statusCode, reply.elapsedTime / 1_000, lengthOf(reply));

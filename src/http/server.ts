@@ -27,6 +27,8 @@ const HEADERS_TIMEOUT = 10_000;
 const CHECK_EVERY = 2_000;
 /** Longer than the 60 s of most proxies in front of us, so that they close first and no request falls between. */
 const KEEP_ALIVE_TIMEOUT = 72_000;
+/** While closing. */
+const CLOSE_IDLE_EVERY = 20;
 export const BODY_LIMIT = 1_048_576;
 const HEADER_BYTES = 16_384;
 
@@ -42,7 +44,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     genReqId: () => `${run}-${(++count).toString(36)}`,
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_EVERY, maxHeaderSize: HEADER_BYTES },
+    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_EVERY, maxHeaderSize: HEADER_BYTES, requireHostHeader: false },
     bodyLimit: BODY_LIMIT,
     clientErrorHandler: refuseBroken,
     frameworkErrors: (error, request, reply) => answer(error, request, reply),
@@ -99,6 +101,11 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   });
   app.addHook('preClose', (done) => {
     waiters.close(); // long polls are answered with what is known, so that close() need not wait for them
+    if (app.server.listening) {
+      // A connection that was busy when the closing began would otherwise be kept for its next request.
+      const timer = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY);
+      app.server.once('close', () => clearInterval(timer));
+    }
     done();
   });
   return app;

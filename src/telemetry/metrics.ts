@@ -69,6 +69,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   const registry = new Registry();
   if (options.process !== false) collectDefaultMetrics({ register: registry });
   const routes: Route[] = [];
+  const asked = (): Route[] => routes.filter((route) => route.totals.size > 0);
 
   const add: Metrics['add'] = (kind, name, help, collect) => {
     const metric = { name, help, type: kind, aggregator: 'sum', get: async () => ({ name, help, type: kind, aggregator: 'sum', values: await collect() }) };
@@ -77,9 +78,9 @@ export function createMetrics(options: { readonly process?: boolean } = {}): Met
   add('counter', 'http_requests_total', 'Requests answered', () => routes.flatMap((route) =>
     [...route.totals].map(([status, value]) => ({ labels: { ...route.labels, status }, value }))));
   add('histogram', 'http_request_duration_seconds', 'From the first byte of a request to the last of its answer', () =>
-    routes.flatMap((route) => route.seconds.samples('http_request_duration_seconds', route.labels)));
+    asked().flatMap((route) => route.seconds.samples('http_request_duration_seconds', route.labels)));
   add('histogram', 'http_response_size_bytes', 'Bodies of answers whose length is known beforehand', () =>
-    routes.flatMap((route) => route.bytes.samples('http_response_size_bytes', route.labels)));
+    asked().flatMap((route) => route.bytes.samples('http_response_size_bytes', route.labels)));
 
   return {
     contentType: registry.contentType,

@@ -2,10 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openStream, parseBlock, type SseClient } from '../support/sse.ts';
 import { runningJob, startStreamServer, type StreamServer } from '../support/stream-server.ts';
 
+vi.setConfig({ testTimeout: 30_000 }); // real processes and sockets on a machine that others use too
 let server: StreamServer;
 const children: ChildProcess[] = [];
 afterEach(async () => {

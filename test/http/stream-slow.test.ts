@@ -1,12 +1,13 @@
 // A client that does not read: what is held for it is bounded, it is cut in time, and nobody else notices.
 import { connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { STREAM_LIMITS } from '../../src/http/stream.ts';
 import { BATCH_BYTES } from '../../src/runtime/follower.ts';
 import { manualClock } from '../handlers/support.ts';
 import { openStream } from '../support/sse.ts';
 import { type HandJob, runningJob, startStreamServer, type StreamServer } from '../support/stream-server.ts';
 
+vi.setConfig({ testTimeout: 30_000 }); // real processes and sockets on a machine that others use too
 let server: StreamServer;
 const sockets: Socket[] = [];
 afterEach(async () => {

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/domain/clock.ts';
 import type { NewJob } from '../../src/domain/commands.ts';
 import { registerStreams } from '../../src/http/native/streams.ts';
 import { PROBLEM_TYPE, problemOf, RETRY_AFTER } from '../../src/http/problem.ts';
-import { type StreamEnd, type StreamLimits, Streams } from '../../src/http/stream.ts';
+import { type StreamEnd, type StreamLimits, type StreamMeter, Streams } from '../../src/http/stream.ts';
 import { validatorCompiler } from '../../src/http/validate.ts';
 import { Feed } from '../../src/runtime/feed.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
@@ -40,7 +40,7 @@ export interface StreamServer {
   close(): Promise<void>;
 }
 
-export async function startStreamServer(options: { limits?: Partial<StreamLimits>; clock?: Clock; ringEvents?: number; port?: number; path?: string; html?: string; store?: (store: Store) => Store } = {}): Promise<StreamServer> {
+export async function startStreamServer(options: { limits?: Partial<StreamLimits>; meter?: StreamMeter; clock?: Clock; ringEvents?: number; port?: number; path?: string; html?: string; store?: (store: Store) => Store } = {}): Promise<StreamServer> {
   const dir = mkdtempSync(join(tmpdir(), 'muster-stream-'));
   const opened = await openStore({ path: options.path ?? join(dir, 'test.db'), clock: systemClock, policies: {} });
   const store = options.store?.(opened) ?? opened;
@@ -52,7 +52,12 @@ export async function startStreamServer(options: { limits?: Partial<StreamLimits
   const feed = new Feed({ store, clock: systemClock, report, ...(options.ringEvents === undefined ? {} : { ringEvents: options.ringEvents }) });
   const streams = new Streams({
     store, feed, clock: options.clock ?? systemClock, ...(options.limits === undefined ? {} : { limits: options.limits }),
-    meter: { opened: look, closed(why) { ends.push(why); look(); }, wrote() {}, refused() {} },
+    meter: {
+      opened() { options.meter?.opened(); look(); },
+      closed(why) { ends.push(why); options.meter?.closed(why); look(); },
+      wrote(count, bytes) { options.meter?.wrote(count, bytes); },
+      refused() { options.meter?.refused(); },
+    },
   });
   const app = Fastify({ logger: false });
   app.setValidatorCompiler(validatorCompiler);

@@ -1,54 +1,9 @@
 // The feed on its own: reads the log once for all, only while somebody follows, and never hands out a hole.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Job } from '../../src/domain/job.ts';
-import { type Batch, Feed, type FeedDeps, type Follower, type View } from '../../src/runtime/feed.ts';
-import { Ring } from '../../src/runtime/ring.ts';
-import type { StoredEvent } from '../../src/store/store.ts';
-import { manualClock } from '../handlers/support.ts';
+import { type Batch, Feed, type Follower, type View } from '../../src/runtime/feed.ts';
+import { memoryLog } from '../support/memory-log.ts';
 
-interface Reads { all: number; scoped: number; lineage: number }
-
-/** A log in memory. Parents: a/b/c is below a/b is below a; the root is the first letter. */
-function memoryLog() {
-  const events: StoredEvent[] = [];
-  const listeners = new Set<() => void>();
-  const reads: Reads = { all: 0, scoped: 0, lineage: 0 };
-  const clock = manualClock();
-  const encoded: number[] = [];
-  let failure: Error | null = null;
-  const parentOf = (id: string): string | null => (id.includes('/') ? id.slice(0, id.lastIndexOf('/')) : null);
-  const isIn = (id: string, watched: string): boolean => id === watched || id.startsWith(`${watched}/`);
-  const store: FeedDeps['store'] = {
-    events(scope, after, limit, types) {
-      if (scope === 'all') reads.all += 1;
-      else reads.scoped += 1;
-      if (failure !== null) return Promise.reject(failure);
-      const found = events.filter((event) => event.seq > after && (scope === 'all' || isIn(event.jobId, scope.jobId)) && (types === undefined || types.includes(event.type)));
-      return Promise.resolve(found.slice(0, limit));
-    },
-    lastSeq: () => Promise.resolve(events.at(-1)?.seq ?? 0),
-    lineage(id) {
-      reads.lineage += 1;
-      const jobs: Job[] = [];
-      for (let at: string | null = id; at !== null; at = parentOf(at)) jobs.push({ id: at, parentId: parentOf(at) } as Job);
-      return Promise.resolve(jobs);
-    },
-    onCommit(listener) { listeners.add(listener); return () => listeners.delete(listener); },
-  };
-  const problems: string[] = [];
-  return {
-    store, reads, clock, events, encoded, problems, listeners,
-    fail(error: Error | null) { failure = error; },
-    report: { warn() {}, error(_facts: object, message: string) { problems.push(message); } },
-    encode: (event: StoredEvent): Uint8Array => { encoded.push(event.seq); return Buffer.from(`${event.seq};${event.data ?? ''}`); },
-    /** Sequence numbers may have gaps: trees are deleted. */
-    commit(...jobs: readonly string[]) {
-      for (const jobId of jobs) events.push({ seq: (events.at(-1)?.seq ?? 0) + 1, jobId, rootId: jobId.split('/')[0] ?? jobId, type: jobId.endsWith('!') ? 'job:complete' : 'job:log', at: 0, data: null });
-      for (const listener of listeners) listener();
-    },
-  };
-}
 type Log = ReturnType<typeof memoryLog>;
 
 function feedOf(log: Log, options: { ringEvents?: number; ringBytes?: number } = {}): Feed {
@@ -300,27 +255,6 @@ describe('followers that come, go and lag at any moment', () => {
         follower.close();
       }
       expect(feed.load).toEqual({ followers: 0, events: 0, bytes: 0 });
-    }), { numRuns: 300 });
-  });
-});
-
-describe('the ring', () => {
-  test('answers as a plain list of the newest events would', () => {
-    fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3_000 }), fc.integer({ min: 1, max: 50 }), fc.nat({ max: 9_000 }), (gaps, max, cursor) => {
-      const ring = new Ring(max, Infinity);
-      const all: number[] = [];
-      for (const gap of gaps) {
-        const seq = (all.at(-1) ?? 0) + gap;
-        all.push(seq);
-        ring.push({ seq, jobId: 'a', rootId: 'a', type: 'job:log', at: 0, data: null });
-      }
-      const kept = all.slice(-max);
-      expect([ring.size, ring.head, ring.tail]).toEqual([kept.length, all.at(-1) ?? 0, all.length > max ? all.at(-max - 1) : 0]);
-      const from = Math.max(cursor, ring.tail);
-      const { entries, through } = ring.after(from, Infinity, () => true);
-      expect(entries.map(({ event }) => event.seq)).toEqual(kept.filter((seq) => seq > from));
-      expect(through).toBe(Math.max(from, ring.head));
-      expect(ring.entry(cursor)?.event.seq).toBe(kept.includes(cursor) ? cursor : undefined);
     }), { numRuns: 300 });
   });
 });

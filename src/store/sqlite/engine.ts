@@ -90,7 +90,10 @@ export class Engine {
   }
 
   /** Ends the transaction's bookkeeping; call just before COMMIT. */
-  beforeCommit(): void { this.#tally.flush(); }
+  beforeCommit(): void {
+    this.#log.flush();
+    this.#tally.flush();
+  }
 
   /** Takes back what memory holds of a transaction that was rolled back. */
   rolledBack(): void {
@@ -112,18 +115,20 @@ export class Engine {
       changes.answer.revoked.push(...effect.revoked);
       if (effect.callbacks.length > 0) again.unshift({ kind: 'callbacks', jobIds: effect.callbacks });
     }
-    this.#flush(write, env.now);
+    this.#write(write, env.now);
     return { answer: changes.answer, again };
   }
 
-  /** Rows that wait to be written together; done before anything that reads rows. */
+  /** Rows that wait to be written together. */
+  #write({ updates }: Writing, now: number): void {
+    this.#jobs.update(updates.values(), now);
+    for (const { before, job, finalSeq } of updates.values()) this.#recent.put({ ...before, finalSeq, job });
+  }
+
+  /** The same in the middle of a command, before what reads rows or gives seqs of its own. */
   #flush(write: Writing, now: number): void {
-    this.#jobs.update(write.updates.values(), now);
-    for (const { before, job, finalSeq } of write.updates.values()) {
-      const placed = { ...before, finalSeq, job };
-      write.loaded.keep(placed);
-      this.#recent.put(placed);
-    }
+    this.#write(write, now);
+    for (const { before, job, finalSeq } of write.updates.values()) write.loaded.keep({ ...before, finalSeq, job });
     write.updates.clear();
     this.#log.flush();
   }

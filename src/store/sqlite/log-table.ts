@@ -22,24 +22,43 @@ export function checked(text: string, sum: number, what: string): string {
   return text;
 }
 
-/** Events in one INSERT: per row a third of the cost of one each; more gains little. */
+/** Events that wait for their INSERT; more would only hold memory. */
+const UNWRITTEN_MAX = 1_000;
+/** Events in one INSERT where they differ; binding their values is what costs. */
 const BLOCK = 32;
-const EVENT_COLUMNS = 7;
+/** From here on a run of events that say the same of one job after the other is cheaper as a list of keys. */
+const RUN_MIN = 4;
 const insertEvents = (rows: number): string =>
   `INSERT INTO event (seq, job_key, root_key, at, type, data, sum) VALUES ${Array.from({ length: rows }, () => '(?, ?, ?, ?, ?, ?, ?)').join(', ')}`;
+// 250 claims say the same of 250 jobs: per event a third of the cost of its own values. No root given: each is its own.
+const INSERT_RUN = `INSERT INTO event (seq, job_key, root_key, at, type, data, sum)
+  SELECT ? + key, value, coalesce(?, value), ?, ?, ?, ? FROM json_each(?)`;
+
+interface Unwritten {
+  readonly event: NewEvent;
+  readonly key: number;
+  /** null = the job itself. */
+  readonly root: number | null;
+  readonly sum: number;
+}
+
+const alike = (a: Unwritten, b: Unwritten | undefined): boolean =>
+  b !== undefined && a.root === b.root && a.event.data === b.event.data && a.event.type === b.event.type && a.event.at === b.event.at;
 
 export class LogTables {
   /** The newest seq given out, this transaction included. */
   lastSeq = 0;
   #lastData: string | null = null;
   #lastSum = 0;
-  #unwritten: (string | number | null)[] = [];
-  readonly #event; readonly #events; readonly #input; readonly #attempt; readonly #remember; readonly #known; readonly #keepSeq;
+  /** Their seqs end at lastSeq, without a gap. */
+  #unwritten: Unwritten[] = [];
+  readonly #event; readonly #events; readonly #run; readonly #input; readonly #attempt; readonly #remember; readonly #known; readonly #keepSeq;
   readonly #newest; readonly #kept;
 
   constructor(db: Database.Database) {
     this.#event = db.prepare(insertEvents(1));
     this.#events = db.prepare(insertEvents(BLOCK));
+    this.#run = db.prepare(INSERT_RUN);
     this.#input = db.prepare('INSERT INTO input (job_key, body, sum) VALUES (?, ?, ?)');
     this.#attempt = db.prepare('INSERT OR REPLACE INTO attempt (job_key, number, outcome, started_at, ended_at, error, worker) VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#remember = db.prepare('INSERT INTO idempotency (scope, key, body_hash, job_ids, created_at) VALUES (?, ?, ?, ?, ?)');
@@ -58,23 +77,45 @@ export class LogTables {
 
   keepLastSeq(): void { this.#keepSeq.run(String(this.lastSeq)); }
 
-  /** Gives the event its seq; it is written by `flush`, many to a statement. */
+  /** Gives the event its seq; it is written by `flush`, many to a statement: before anything else gives seqs or reads events. */
   append(event: NewEvent, job: Placed): number {
     this.lastSeq += 1;
     if (event.data !== this.#lastData) { // neighbours often say the same: 250 claims, one text
       this.#lastData = event.data;
       this.#lastSum = checksum(event.data);
     }
-    this.#unwritten.push(this.lastSeq, job.key, job.rootKey, event.at, event.type, event.data, this.#lastSum);
+    this.#unwritten.push({ event, key: job.key, root: job.rootKey === job.key ? null : job.rootKey, sum: this.#lastSum });
+    if (this.#unwritten.length >= UNWRITTEN_MAX) this.flush();
     return this.lastSeq;
   }
 
   flush(): void {
-    const values = this.#unwritten;
-    let from = 0;
-    for (; values.length - from >= BLOCK * EVENT_COLUMNS; from += BLOCK * EVENT_COLUMNS) this.#events.run(...values.slice(from, from + BLOCK * EVENT_COLUMNS));
-    for (; from < values.length; from += EVENT_COLUMNS) this.#event.run(...values.slice(from, from + EVENT_COLUMNS));
+    const list = this.#unwritten;
+    if (list.length === 0) return;
     this.#unwritten = [];
+    const first = this.lastSeq - list.length + 1;
+    let loose = 0; // from here to `from` they have nothing in common
+    for (let from = 0; from < list.length; ) {
+      const head = list[from] as Unwritten;
+      let to = from + 1;
+      while (alike(head, list[to])) to++;
+      if (to - from >= RUN_MIN) {
+        this.#writeEach(list, loose, from, first);
+        const { event, root, sum } = head;
+        this.#run.run(first + from, root, event.at, event.type, event.data, sum, `[${list.slice(from, to).map((one) => one.key).join()}]`);
+        loose = to;
+      }
+      from = to;
+    }
+    this.#writeEach(list, loose, list.length, first);
+  }
+
+  #writeEach(list: readonly Unwritten[], from: number, to: number, first: number): void {
+    const cells = (start: number, end: number): (string | number | null)[] =>
+      list.slice(start, end).flatMap(({ event, key, root, sum }, i) => [first + start + i, key, root ?? key, event.at, event.type, event.data, sum]);
+    let at = from;
+    for (; to - at >= BLOCK; at += BLOCK) this.#events.run(...cells(at, at + BLOCK));
+    for (; at < to; at++) this.#event.run(...cells(at, at + 1));
   }
 
   addInput(key: number, body: string): void { this.#input.run(key, body, checksum(body)); }

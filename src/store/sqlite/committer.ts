@@ -143,7 +143,7 @@ export class Committer {
 
 const codeOf = (error: unknown): string => (error instanceof Database.SqliteError || error instanceof Error) && 'code' in error ? String(error.code) : '';
 const messageOf = (error: unknown): string => (error instanceof Error ? `${error.message}${codeOf(error) === '' ? '' : ` (${codeOf(error)})`}` : String(error));
-const isFull = (error: unknown): boolean => codeOf(error) === 'SQLITE_FULL';
+export const isFull = (error: unknown): boolean => codeOf(error) === 'SQLITE_FULL';
 
 /** After these, carrying on in the same process loses acknowledged work (measured): no retry, no new file. */
 const FATAL = /^SQLITE_(IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|PROTOCOL|NOMEM|MISUSE)/;

@@ -1,7 +1,7 @@
 // The writing half of the store without its thread: connection, engine and committer put together.
 import type { Policies } from '../../domain/policy.ts';
 import { newJobId } from './ids.ts';
-import { Committer } from './committer.ts';
+import { Committer, isFull } from './committer.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { openWriter } from './open.ts';
 import type Database from 'better-sqlite3';
@@ -19,11 +19,19 @@ export interface Core {
 export function openCore(path: string, policies: Policies, synchronous: 'FULL' | 'NORMAL' | 'OFF', chance: Partial<EngineOptions> = {}): Core {
   const db = openWriter(path, synchronous);
   const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId });
+  const committer = new Committer(db, engine, path === ':memory:' ? null : `${path}.reserve`);
   return {
     db,
-    committer: new Committer(db, engine, path === ':memory:' ? null : `${path}.reserve`),
+    committer,
     facts: { synchronous: db.pragma('synchronous', { simple: true }) as number, journal: db.pragma('journal_mode', { simple: true }) as string },
-    forgetKeys: (before, limit) => engine.forgetKeys(before, limit),
+    forgetKeys: (before, limit) => {
+      try {
+        return committer.full ? 0 : engine.forgetKeys(before, limit); // forgetting needs room too; another time will do
+      } catch (error) {
+        if (isFull(error)) return 0;
+        throw error;
+      }
+    },
     close: () => {
       if (path !== ':memory:') db.pragma('wal_checkpoint(TRUNCATE)');
       db.close();

@@ -66,6 +66,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   const listeners = new Set<() => void>();
   let onFailure: ((error: Error) => void) | null = null;
   let closed: (() => void) | null = null;
+  let closing: Promise<void> | null = null;
   let health: StoreHealth = 'ok';
   let nextId = 0;
   let outbox: Sent[] = [];
@@ -76,6 +77,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     const error = new DomainError('unavailable', `The store has failed: ${message}`);
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
+    closed?.();
     onFailure?.(new Error(message));
   };
   const settle = (done: Done): void => {
@@ -89,8 +91,10 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
       if (health !== 'failed') health = report.full ? 'full' : 'ok';
       for (const done of report.list) settle(done);
       for (const listener of listeners) listener();
-    } else if (report.kind === 'full') health = report.full ? 'full' : 'ok';
-    else if (report.kind === 'count') counts.get(report.id)?.(report.count);
+    } else if (report.kind === 'full') {
+      if (health !== 'failed') health = report.full ? 'full' : 'ok';
+      for (const listener of listeners) listener(); // what was refused for want of space may be tried again
+    } else if (report.kind === 'count') counts.get(report.id)?.(report.count);
     else if (report.kind === 'closed') closed?.();
     else if (report.kind === 'failed') fail(report.message);
   };
@@ -125,10 +129,23 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     return oldest !== undefined && clock.monotonic() - oldest.since > QUEUE_AGE_MAX;
   };
 
+  const unavailable = (): DomainError => new DomainError('unavailable', `The store is ${closing === null ? health : 'closed'}.`, { hint: 'Try again when /ready answers 200.' });
+  const close = async (): Promise<void> => {
+    flush();
+    if (health !== 'failed') {
+      const done = new Promise<void>((resolve) => { closed = resolve; });
+      line.post({ kind: 'close' });
+      await done;
+    }
+    if (readerDb !== core?.db) readerDb.close();
+    health = 'closed';
+    release();
+  };
+
   return {
     facts: line.facts,
     execute(command) {
-      if (health === 'failed' || health === 'closed') return Promise.reject(new DomainError('unavailable', `The store is ${health}.`, { hint: 'Try again when /ready answers 200.' }));
+      if (health === 'failed' || closing !== null) return Promise.reject(unavailable());
       if (!ALWAYS.has(command.kind) && overloaded()) {
         return Promise.reject(new DomainError('overloaded', 'More is waiting for the disk than it can write in time; nothing was accepted.', { hint: 'Try again after the Retry-After header.', waiting: waiting.size }));
       }
@@ -150,11 +167,11 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     floorSeq: () => read(() => reader.floorSeq()),
     hasReady: (type) => read(() => reader.hasReady(type)),
     nextAlarm: () => read(() => reader.nextAlarm()),
-    forgetKeys: (before, limit) => new Promise((resolve) => {
+    forgetKeys: (before, limit) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve) => {
       const id = nextId++;
       counts.set(id, (count) => { counts.delete(id); resolve(count); });
       line.post({ kind: 'forget', id, before, limit });
-    }),
+    })),
     stats: () => read(() => ({ jobs: reader.counts(), fileBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`), waiting: waiting.size })),
     health: () => health,
     onCommit(listener) {
@@ -162,18 +179,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
       return () => listeners.delete(listener);
     },
     onFailure(listener) { onFailure = listener; },
-    async close() {
-      if (health === 'closed') return;
-      flush();
-      if (health !== 'failed') {
-        if (readerDb !== core?.db) readerDb.close();
-        const done = new Promise<void>((resolve) => { closed = resolve; });
-        line.post({ kind: 'close' });
-        await done;
-      }
-      health = 'closed';
-      release();
-    },
+    close: () => (closing ??= close()),
   };
 }
 

@@ -70,6 +70,7 @@ const ADMIT = `
 const UNGATE = `
   UPDATE job SET gate = 'open', ready = (due_at IS NOT NULL AND due_at <= @now AND status IN ('queued','retry'))
   WHERE root_key = @root AND gate = 'ancestor'`;
+const UNGATE_AROUND = UNGATE.replace('@root', '(SELECT root_key FROM job WHERE key = @parent)');
 const TREE = `WITH RECURSIVE tree(key) AS (SELECT @root UNION ALL SELECT c.key FROM tree JOIN job c ON c.parent_key = tree.key)
   INSERT INTO temp.cut (key, seq) SELECT key, 0 FROM tree`;
 const REMOVE = ['event', 'attempt', 'input', 'job_tag'].map((t) => `DELETE FROM ${t} WHERE job_key IN (SELECT key FROM temp.cut)`);
@@ -117,6 +118,8 @@ export class Sets {
     this.#run(CUT_EVENTS, { now, error: text });
     this.#run(LET_GO, { now });
     this.#run(CUT_JOBS, { now, error: text });
+    // What was let go, at any depth, no longer waits for a pause above the cut; what still must is put aside again by its next claim.
+    this.#run(UNGATE_AROUND, { parent, now });
     this.#run(CUT_PARENT, { parent, n: facts.direct, waiting: facts.waiting });
     return { events: facts.events, revoked, callbacks };
   }

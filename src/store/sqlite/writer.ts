@@ -41,6 +41,11 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
   const { committer } = core;
   let probe: NodeJS.Timeout | null = null;
 
+  /** Lets the thread end; a probe left running would keep the process alive. */
+  const leave = (): void => {
+    if (probe !== null) clearInterval(probe);
+    port.close();
+  };
   const work = (first: Task): void => {
     const queue: Sent[] = [];
     const others: Task[] = [];
@@ -58,7 +63,7 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
       if (task.kind === 'close') {
         core.close();
         send({ kind: 'closed' });
-        port.close();
+        leave();
       }
     }
     if (committer.full && probe === null) probe = setInterval(recover, PROBE_EVERY);
@@ -77,7 +82,7 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     } catch (error) {
       // Nothing more is acknowledged; the process stops, and the next start checks the file before it takes a write.
       send({ kind: 'failed', message: error instanceof StorageFailure ? error.message : `The writer failed: ${String(error)}` });
-      port.close();
+      leave();
     }
   });
   send({ kind: 'ready', ...core.facts });

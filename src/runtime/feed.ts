@@ -119,10 +119,12 @@ export class Feed implements Service {
     try {
       while (this.#dirty && this.#followers.size > 0 && this.#unlisten !== null) {
         this.#dirty = false;
+        const session = this.#opening;
         await nextTurn(); // commits of one turn are read together
         const after = this.#ring.head;
-        const events = await this.#deps.store.events('all', after, PAGE_EVENTS);
-        if (after !== this.#ring.head) this.#dirty = true; // reset meanwhile
+        const events = session === this.#opening ? await this.#deps.store.events('all', after, PAGE_EVENTS) : [];
+        // All left meanwhile, or left and others came: what was read is nobody's, and whoever is here starts afresh.
+        if (session !== this.#opening || after !== this.#ring.head) this.#dirty = true;
         else if (events.length > 0) {
           if (events.length === PAGE_EVENTS) this.#dirty = true;
           await this.#rest(this.#append(events));

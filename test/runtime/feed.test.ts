@@ -49,6 +49,23 @@ describe('the feed', () => {
     expect(log.reads.all).toBe(all);
   });
 
+  test.each(['before', 'after'])('keeps nothing of a read that was under way when the last one went, %s the commit', async (when) => {
+    const log = memoryLog();
+    const feed = feedOf(log);
+    const follower = feed.follow(everything(log), 0);
+    await follower.next();
+    if (when === 'before') follower.close();
+    log.commit('a');
+    if (when === 'after') follower.close();
+    await settle();
+    expect(feed.load).toEqual({ followers: 0, events: 0, bytes: 0 });
+    const next = feed.follow(everything(log), 0);
+    const coming = take(next, 2);
+    await settle();
+    log.commit('b');
+    expect(await coming).toEqual([1, 2]);
+  });
+
   test('reads once and encodes once for a thousand followers at the live edge', async () => {
     const log = memoryLog();
     const feed = feedOf(log);

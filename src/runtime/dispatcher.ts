@@ -22,10 +22,15 @@ const RENEW_EVERY = 10_000;
 /** On a full disk ends that could not be written are tried again. */
 const RETRY_AFTER = 1_000;
 
+const STOPPED: Outcome = { kind: 'interrupted', reason: 'The server stopped while this ran.' };
+
 interface Slot {
   limit: number;
+  /** Places that claims under way may fill. */
   asked: number;
   claims: number;
+  /** Something was committed while a claim was under way, which may not have seen it. */
+  again: boolean;
   readonly running: Map<string, Running>;
 }
 
@@ -47,7 +52,12 @@ export class Dispatcher implements Service, Runner, Capacity {
   readonly #slots = new Map<string, Slot>();
   #ended: Ended[] = [];
   #flushing = false;
+  /** Ends sent and not yet on disk. */
+  #ending = 0;
+  /** Leases taken away while claims are under way: theirs may be among the answers, when a claim shared a commit with a cancel. */
+  readonly #gone = new Set<string>();
   #active = false;
+  #cutOff = false;
   #stopCommit: (() => void) | null = null;
   #stopRenew: (() => void) | null = null;
   #idle: (() => void)[] = [];
@@ -55,13 +65,14 @@ export class Dispatcher implements Service, Runner, Capacity {
   constructor(options: DispatcherOptions) {
     this.#o = options;
     for (const [type, row] of Object.entries(options.registry)) {
-      this.#slots.set(type, { limit: options.concurrency?.[type] ?? row.concurrency, asked: 0, claims: 0, running: new Map() });
+      this.#slots.set(type, { limit: options.concurrency?.[type] ?? row.concurrency, asked: 0, claims: 0, again: false, running: new Map() });
     }
   }
 
   start(): void {
     if (this.#active) return;
     this.#active = true;
+    this.#cutOff = false;
     this.#stopCommit = this.#o.store.onCommit(() => this.#wake());
     this.#renewLater();
     this.nudge(this.#slots.keys());
@@ -90,14 +101,23 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   revoke(leases: readonly LeaseRef[]): void {
+    const claiming = this.#isClaiming();
     for (const { jobId, epoch } of leases) {
+      let known = false;
       for (const slot of this.#slots.values()) {
         const run = slot.running.get(jobId);
         if (run === undefined || run.claim.epoch !== epoch) continue;
+        known = true;
         run.revoked = true;
         run.abort('The lease is gone: cancelled, timed out or taken back.');
       }
+      if (!known && claiming) this.#gone.add(`${jobId} ${epoch}`);
     }
+  }
+
+  #isClaiming(): boolean {
+    for (const slot of this.#slots.values()) if (slot.claims > 0) return true;
+    return false;
   }
 
   // Capacity
@@ -113,10 +133,16 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   #wake(): void {
-    for (const [type, slot] of this.#slots) {
-      if (slot.claims > 0 || slot.running.size >= slot.limit) continue;
-      this.#o.store.hasReady(type).then((ready) => { if (ready) this.#claim(type); }, () => {}); // a failed read stops the process elsewhere
+    for (const [type, slot] of this.#slots) this.#look(type, slot);
+  }
+
+  #look(type: string, slot: Slot): void {
+    if (slot.claims > 0) {
+      slot.again = true;
+      return;
     }
+    if (slot.running.size >= slot.limit) return; // whoever ends looks again
+    this.#o.store.hasReady(type).then((ready) => { if (ready) this.#claim(type); }, () => {}); // a failed read stops the process elsewhere
   }
 
   #claim(type: string): void {
@@ -129,8 +155,14 @@ export class Dispatcher implements Service, Runner, Capacity {
     this.#o.jobs.execute({ kind: 'claim', worker: LOCAL_WORKER, type, limit }).then((answer) => {
       slot.asked -= limit;
       slot.claims -= 1;
-      for (const claim of answer.claimed) this.#run(slot, claim);
+      for (const claim of answer.claimed) if (!this.#gone.delete(`${claim.id} ${claim.epoch}`)) this.#run(slot, claim);
+      if (!this.#isClaiming()) this.#gone.clear();
       if (answer.seen === limit) this.#claim(type); // a full page: there may be more
+      else if (slot.again && slot.claims === 0) {
+        slot.again = false;
+        this.#look(type, slot);
+      }
+      this.#checkIdle();
     }, (error: unknown) => {
       slot.asked -= limit;
       slot.claims -= 1;
@@ -139,6 +171,7 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   #run(slot: Slot, claim: Claim): void {
+    if (this.#cutOff) return this.#finish({ jobId: claim.id, epoch: claim.epoch, outcome: STOPPED }); // claimed while stopping
     const { clock, jobs, registry } = this.#o;
     const run: Running = new Running(claim, clock, (note) => {
       const events = note.lines.length === 0 ? [] : [{ type: 'job:log' as const, data: JSON.stringify({ lines: note.lines }) }];
@@ -148,7 +181,7 @@ export class Dispatcher implements Service, Runner, Capacity {
     slot.running.set(claim.id, run);
     const startedAt = clock.monotonic();
     const end = (outcome: Outcome): void => {
-      run.flush();
+      run.end();
       if (slot.running.get(claim.id) === run) slot.running.delete(claim.id);
       if (!run.revoked) {
         this.#o.onEnded?.(claim.type, outcome.kind, clock.monotonic() - startedAt);
@@ -179,7 +212,12 @@ export class Dispatcher implements Service, Runner, Capacity {
     const list = this.#ended;
     this.#ended = [];
     if (list.length === 0) return;
-    this.#o.jobs.execute({ kind: 'finish', ended: list }).then(() => this.#checkIdle(), (error: unknown) => {
+    this.#ending += 1;
+    this.#o.jobs.execute({ kind: 'finish', ended: list }).then(() => {
+      this.#ending -= 1;
+      this.#checkIdle();
+    }, (error: unknown) => {
+      this.#ending -= 1;
       if (error instanceof DomainError && (error.code === 'storage_full' || error.code === 'overloaded')) {
         this.#ended.push(...list);
         this.#flushing = true;
@@ -201,14 +239,15 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   #interruptAll(): void {
+    this.#cutOff = true;
     for (const slot of this.#slots.values()) {
       for (const run of slot.running.values()) {
         if (run.revoked) continue;
-        run.flush();
+        run.end();
         run.revoked = true; // what the handler still answers no longer counts
         slot.running.delete(run.claim.id);
         run.abort('The server is stopping.');
-        this.#finish({ jobId: run.claim.id, epoch: run.claim.epoch, outcome: { kind: 'interrupted', reason: 'The server stopped while this ran.' } });
+        this.#finish({ jobId: run.claim.id, epoch: run.claim.epoch, outcome: STOPPED });
       }
     }
   }
@@ -221,7 +260,7 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   #checkIdle(): void {
-    if (this.#active || this.#ended.length > 0 || [...this.#slots.values()].some((slot) => slot.running.size > 0 || slot.claims > 0)) return;
+    if (this.#active || this.#ended.length > 0 || this.#ending > 0 || [...this.#slots.values()].some((slot) => slot.running.size > 0 || slot.claims > 0)) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 

@@ -25,6 +25,7 @@ export class Running {
   #lines: string[] = [];
   #progress: number | undefined;
   #cancelTimer: (() => void) | null = null;
+  #ended = false;
 
   constructor(claim: Claim, clock: Clock, send: (note: Note) => void, finalBody: (id: string) => Promise<FinalBody | null>) {
     this.claim = claim;
@@ -34,6 +35,7 @@ export class Running {
       signal: this.#abort.signal,
       log: (line) => this.#log(line),
       progress: (fraction) => {
+        if (this.revoked || this.#ended || Number.isNaN(fraction)) return;
         this.#progress = Math.min(1, Math.max(0, fraction));
         this.#soon();
       },
@@ -45,7 +47,12 @@ export class Running {
     this.#abort.abort(new Error(reason));
   }
 
-  /** Sends what was gathered; call before the outcome, so that no line comes after the end. */
+  /** Sends what was gathered and takes no more; call before the outcome, so that no line comes after the end. */
+  end(): void {
+    this.flush();
+    this.#ended = true;
+  }
+
   flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
@@ -58,7 +65,7 @@ export class Running {
   }
 
   #log(line: string): void {
-    if (this.revoked) return;
+    if (this.revoked || this.#ended) return;
     this.#lines.push(line.length > LINE_MAX ? `${line.slice(0, LINE_MAX)} … (${line.length - LINE_MAX} characters cut)` : line);
     if (this.#lines.length >= LOG_LINES) this.flush();
     else this.#soon();

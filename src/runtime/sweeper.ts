@@ -78,6 +78,7 @@ export class Sweeper implements Service {
   }
 
   #run(stalled: boolean): void {
+    if (this.#stopCommit === null) return;
     if (this.#busy) {
       this.#again = true;
       return;
@@ -95,10 +96,12 @@ export class Sweeper implements Service {
   async #ticks(spareLeases: boolean): Promise<void> {
     try {
       for (;;) {
-        const { seen } = await this.#jobs.execute({ kind: 'tick', limit: TICK_MAX, spareLeases });
-        if (this.#stopCommit === null) return;
+        // Asked first: the timer may have been for a lease that ended well, or for a nap on the way to a far alarm.
         const next = await this.#store.nextAlarm();
-        if (next === null || next > this.#clock.now() || seen === 0) break;
+        if (this.#stopCommit === null) return;
+        if (next === null || next > this.#clock.now()) break;
+        const { seen } = await this.#jobs.execute({ kind: 'tick', limit: TICK_MAX, spareLeases });
+        if (seen === 0) break;
       }
       await this.#plan();
     } catch (error) {
@@ -110,10 +113,10 @@ export class Sweeper implements Service {
 
   #forgetLater(wait: number): void {
     this.#forget = this.#clock.after(wait, () => {
-      this.#store.forgetKeys(this.#clock.now() - KEYS_KEPT, FORGET_MAX).then(
-        (count) => { if (this.#stopCommit !== null) this.#forgetLater(count === FORGET_MAX ? 100 : FORGET_EVERY); },
-        (error: unknown) => this.#report.warn({ err: error }, 'Old idempotency keys could not be forgotten'),
-      );
+      this.#store.forgetKeys(this.#clock.now() - KEYS_KEPT, FORGET_MAX).catch((error: unknown) => {
+        if (this.#stopCommit !== null) this.#report.warn({ err: error }, 'Old idempotency keys could not be forgotten; tried again in an hour');
+        return 0;
+      }).then((count) => { if (this.#stopCommit !== null) this.#forgetLater(count === FORGET_MAX ? 100 : FORGET_EVERY); });
     });
   }
 }

@@ -105,6 +105,24 @@ test('while the server stops, open requests are finished and changes refused', a
   await own.close();
 });
 
+test('a request half sent when the server begins to close is answered, and its connection is not kept', async () => {
+  const own = await httpBench();
+  const socket = connect(Number(new URL(await own.listen()).port), '127.0.0.1');
+  let text = '';
+  socket.setEncoding('latin1').on('data', (part: string) => { text += part; });
+  const begun = once(own.app.server, 'request');
+  socket.write(`${head('POST /api/jobs', `Content-Type: application/json\r\nContent-Length: ${noop.length}\r\n`)}\r\n{`);
+  await begun;
+  const closed = once(socket, 'close');
+  const closing = own.app.close();
+  for (let turns = 0; own.app.server.listening && turns < 10_000; turns++) await new Promise((resolve) => { setImmediate(resolve); });
+  socket.write(noop.slice(1));
+  await closed;
+  await closing;
+  expect(statusOf(text)).toBe(201);
+  await own.close();
+});
+
 test('a host name that is not ours is refused where names are listed', async () => {
   const own = await httpBench({ allowedHosts: ['localhost', '127.0.0.1', '[::1]'] });
   const status = async (host: string) => (await own.inject({ method: 'GET', url: '/health', headers: { host } })).statusCode;

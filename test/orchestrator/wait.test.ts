@@ -3,6 +3,7 @@ import { Waiters } from '../../src/orchestrator/wait.ts';
 import { openStore } from '../../src/store/sqlite/index.ts';
 import type { Store } from '../../src/store/store.ts';
 import { FakeClock } from '../support/clock.ts';
+import { whenWaiting } from '../support/http.ts';
 import { batch, leaves, plan, POLICIES } from '../support/make.ts';
 import { Bench, codeOf } from '../support/store.ts';
 
@@ -20,13 +21,12 @@ afterEach(async () => {
   waiters.close();
   await store.close();
 });
-const whenWaiting = async (count: number): Promise<void> => { while (clock.waiting < count) await new Promise((resolve) => setImmediate(resolve)); };
 
 test('a parent ends for its waiter when its last child does', async () => {
   const parent = await bench.submit(batch(leaves(3)));
   await bench.open();
   const ended = waiters.wait(parent.id, 60_000);
-  await whenWaiting(1);
+  await whenWaiting({ clock });
   for (const claim of await bench.claim()) await bench.done(claim);
   expect((await ended)?.job.status).toBe('completed');
   expect([waiters.count, clock.waiting]).toEqual([0, 0]);
@@ -47,7 +47,7 @@ test('time, a client that goes away, a deleted job and the end of the server all
   const timed = waiters.wait(job.id, 1_000);
   const left = waiters.wait(job.id, 60_000, gone.signal);
   const last = waiters.wait(job.id, 60_000);
-  await whenWaiting(3);
+  await whenWaiting({ clock }, 3);
   expect(await codeOf(waiters.wait(job.id, 1_000))).toBe('overloaded');
   clock.advance(1_000);
   expect((await timed)?.job.status).toBe('queued');

@@ -104,3 +104,11 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
   await app.ready();
   return bench;
 }
+
+/** Resolves when so many timers wait: the requests under way have come to rest. */
+export async function whenWaiting({ clock }: { readonly clock: FakeClock }, count = 1): Promise<void> {
+  for (let turns = 0; clock.waiting < count; turns++) {
+    if (turns > 10_000) throw new Error(`${clock.waiting} of ${count} wait`);
+    await new Promise((resolve) => { setImmediate(resolve); });
+  }
+}

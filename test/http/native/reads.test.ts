@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventListSchema, explainSchema, jobListSchema, jobSchema, logSchema } from '../../../src/http/native/schemas.ts';
 import { wireEvent } from '../../../src/orchestrator/final.ts';
-import { type HttpBench, httpBench } from '../../support/http.ts';
+import { type HttpBench, httpBench, whenWaiting } from '../../support/http.ts';
+import { rawExchange } from '../../support/raw.ts';
 
 let bench: HttpBench;
 beforeAll(async () => { bench = await httpBench(); });
@@ -80,8 +81,6 @@ describe('results', () => {
 });
 
 describe('waiting', () => {
-  const whenWaiting = async (own: HttpBench): Promise<void> => { while (own.clock.waiting === 0) await new Promise((resolve) => setImmediate(resolve)); };
-
   test('?wait= answers with the end of the job, for everybody who waits', async () => {
     const own = await httpBench();
     const job = await own.submit({ type: 'noop' });
@@ -113,14 +112,15 @@ describe('waiting', () => {
     await own.close();
   });
 
-  test('a stopping server answers those who wait with what is known', async () => {
+  test('a stopping server answers those who wait with what is known, and keeps no connection', async () => {
     const own = await httpBench();
     const base = await own.listen();
     const job = await own.submit({ type: 'noop' });
-    const pending = fetch(`${base}/api/jobs/${job.id}?wait=60`);
+    // A client that would keep its connection for ever.
+    const text = rawExchange(base, `GET /api/jobs/${job.id}?wait=60 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
     await whenWaiting(own);
     await own.close();
-    expect((await (await pending).json() as any).status).toBe('queued');
+    expect(await text).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*"status":"queued"/);
   });
 });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bulkAnswer, jobSchema } from '../../../src/http/native/schemas.ts';
 import { preferredWait } from '../../../src/http/native/submit.ts';
 import { START } from '../../support/clock.ts';
-import { type HttpBench, httpBench } from '../../support/http.ts';
+import { type HttpBench, httpBench, whenWaiting } from '../../support/http.ts';
 
 let bench: HttpBench;
 beforeAll(async () => { bench = await httpBench(); });
@@ -123,10 +123,6 @@ describe('Prefer: wait', () => {
     expect(preferredWait(header)).toBe(ms);
   });
 });
-
-async function whenWaiting(own: HttpBench): Promise<void> {
-  while (own.clock.waiting === 0) await new Promise((resolve) => setImmediate(resolve));
-}
 
 test('more than the writer can take is refused with Retry-After, and what was accepted is there', async () => {
   const own = await httpBench({ queueMax: 3 });

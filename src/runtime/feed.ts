@@ -117,9 +117,9 @@ export class Feed implements Service {
 
   async #pump(): Promise<void> {
     try {
-      while (this.#dirty && this.#followers.size > 0 && this.#unlisten !== null) {
+      // Open = somebody has read and not all have left; a session ends with its last follower.
+      for (let session = this.#opening; this.#dirty && session !== null && this.#unlisten !== null; session = this.#opening) {
         this.#dirty = false;
-        const session = this.#opening;
         await nextTurn(); // commits of one turn are read together
         const after = this.#ring.head;
         const events = session === this.#opening ? await this.#deps.store.events('all', after, PAGE_EVENTS) : [];

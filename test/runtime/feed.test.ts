@@ -241,7 +241,7 @@ describe('followers that come, go and lag at any moment', () => {
       { weight: 1, arbitrary: fc.record({ do: fc.constant('leave' as const), who: fc.nat() }) },
       { weight: 3, arbitrary: fc.constant({ do: 'turn' as const }) },
     );
-    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 12 }), async (steps, ringEvents) => {
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), fc.integer({ min: 1, max: 12 }), async (steps, ringEvents) => {
       const log = memoryLog();
       const feed = feedOf(log, { ringEvents });
       const open: { view: string; from: number; got: number[]; follower: Follower }[] = [];

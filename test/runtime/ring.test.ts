@@ -5,7 +5,7 @@ import { Ring } from '../../src/runtime/ring.ts';
 
 describe('the ring', () => {
   test('answers as a plain list of the newest events would', () => {
-    fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3_000 }), fc.integer({ min: 1, max: 50 }), fc.nat({ max: 9_000 }), (gaps, max, cursor) => {
+    fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 3_000, size: 'max' }), fc.integer({ min: 1, max: 50 }), fc.nat({ max: 9_000 }), (gaps, max, cursor) => {
       const ring = new Ring(max, Infinity);
       const all: number[] = [];
       for (const gap of gaps) {
@@ -20,6 +20,6 @@ describe('the ring', () => {
       expect(entries.map(({ event }) => event.seq)).toEqual(kept.filter((seq) => seq > from));
       expect(through).toBe(Math.max(from, ring.head));
       expect(ring.entry(cursor)?.event.seq).toBe(kept.includes(cursor) ? cursor : undefined);
-    }), { numRuns: 300 });
+    }), { numRuns: 100 });
   });
 });

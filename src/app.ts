@@ -43,6 +43,8 @@ export interface AppOptions {
 export interface App {
   /** Where it listens. */
   readonly url: string;
+  /** What SQLite says of itself, read back: synchronous 2 = FULL, journal wal. */
+  readonly storage: { readonly synchronous: number; readonly journal: string };
   /** Stops in the order that loses nothing; resolves when the file is let go. */
   stop(): Promise<void>;
 }
@@ -120,5 +122,5 @@ export async function startApp({ config, clock, log, version, onFailure, store: 
     await letGo();
   };
   let stopped: Promise<void> | null = null;
-  return { url, stop: () => (stopped ??= stop()) };
+  return { url, storage: store.facts, stop: () => (stopped ??= stop()) };
 }

@@ -45,7 +45,7 @@ try {
       process.exit(EXIT.io);
     },
   });
-  log.info({ url: app.url, db: settings.db, version }, `Muster listens on ${app.url}`);
+  log.info({ url: app.url, db: settings.db, storage: app.storage, version }, `Muster listens on ${app.url}`);
   if (settings.debug) log.info('Development: /api/debug is open. Set MUSTER_ENV=production to close it');
   if (settings.egressAllow.cidrs.length + settings.egressAllow.ports.length > 0) log.warn({ ...settings.egressAllow }, 'Outbound calls may reach these besides the public addresses');
 

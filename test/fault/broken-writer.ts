@@ -1,0 +1,44 @@
+// A writer that breaks its word in one way, named by FAULT_BREAK: a negative control of the harness.
+// Patches what it imports; nothing in src/ knows of it. Only ever loaded as a writer's thread.
+import Database from 'better-sqlite3';
+import type { NewEvent } from '../../src/domain/event.ts';
+import { LogTables } from '../../src/store/sqlite/log-table.ts';
+import type { Placed } from '../../src/store/sqlite/job-table.ts';
+import type { Break } from './breaks.ts';
+
+/** One in so many: seldom enough that a look at a few jobs would miss it. */
+const EVERY = 20;
+/** How long after the answer the commit comes, ms. */
+const LATE = 150;
+
+// The store has its own workerData for its writer, so the way to break it comes by the environment of the test's server.
+const way = process.env['FAULT_BREAK'] as Break | undefined;
+
+const { append } = LogTables.prototype;
+let count = 0;
+const skip = (holds: (event: NewEvent) => boolean, seqLost: boolean): void => {
+  LogTables.prototype.append = function leaky(this: LogTables, event: NewEvent, job: Placed): number {
+    if (!holds(event) || (count += 1) % EVERY !== 0) return append.call(this, event, job);
+    if (seqLost) this.lastSeq += 1;
+    return this.lastSeq;
+  };
+};
+
+if (way === 'event-left-out') skip((event) => event.type === 'job:status', false);
+else if (way === 'final-event-left-out') skip((event) => event.type === 'job:complete' || event.type === 'job:error', false);
+else if (way === 'gap-in-the-log') skip((event) => event.type === 'job:log', true);
+else if (way === 'ack-before-commit') {
+  const { exec } = Database.prototype;
+  let isLate = false;
+  Database.prototype.exec = function eager(this: Database.Database, sql: string) {
+    if (sql === 'BEGIN IMMEDIATE' && isLate) return this; // goes on in the transaction that is still open
+    if (sql !== 'COMMIT') return exec.call(this, sql);
+    if (!isLate) {
+      isLate = true;
+      setTimeout(() => { isLate = false; exec.call(this, 'COMMIT'); }, LATE);
+    }
+    return this;
+  };
+}
+
+await import('../../src/store/sqlite/writer.ts');

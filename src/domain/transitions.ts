@@ -3,7 +3,7 @@ import type { AttemptOutcome, NewJob } from './commands.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Draft } from './draft.ts';
 import {
-  EMPTY_SPEC, type FinalStatus, isFinal, isParentAtWork, isSealed, type Job, type JobError, NO_CHILDREN, stateOf,
+  type Backoff, EMPTY_SPEC, type FinalStatus, isFinal, isParentAtWork, isSealed, type Job, type JobError, NO_CHILDREN, stateOf,
 } from './job.ts';
 import { maxAttemptsOf, MAX_CRASHES } from './policy.ts';
 import { admissible, describeFailure, judgeJob, makesFinalCall } from './rollup.ts';
@@ -40,6 +40,10 @@ export function settle(d: Draft, job: Job, status: FinalStatus, end: { result?: 
   if (job.parentId !== null) childEnded(d, job.parentId, status, job.gate === 'parent');
 }
 
+/** A receiver may be down for most of a day: 10 s, 20 s, … then every six hours; 15 tries within 12 to 23 hours. */
+const CALLBACK_ATTEMPTS = 15;
+const CALLBACK_BACKOFF: Backoff = { kind: 'exponential', base: 10_000, cap: 6 * 3_600_000, jitter: true };
+
 /** For jobs that a set change ended. */
 export function addCallbacks(d: Draft, ids: readonly string[]): void {
   for (const job of ids.map((id) => d.get(id))) if (job.spec.callback !== undefined) addCallback(d, job, job.spec.callback);
@@ -48,7 +52,7 @@ export function addCallbacks(d: Draft, ids: readonly string[]): void {
 /** The callback is an ordinary request job; its body is made from the log when it runs, so nothing is stored twice. */
 function addCallback(d: Draft, job: Job, url: string): void {
   addJob(d, {
-    type: 'request', priority: job.priority, spec: { tags: ['callback'] },
+    type: 'request', priority: job.priority, spec: { tags: ['callback'], maxAttempts: CALLBACK_ATTEMPTS, backoff: CALLBACK_BACKOFF },
     input: JSON.stringify({ url, method: 'POST', about: job.id }),
   }, null, 0);
 }

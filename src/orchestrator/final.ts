@@ -13,9 +13,22 @@ export interface Children {
 }
 const NONE: Children = { results: [], truncated: false };
 
-/** How the children of a parent ended; nothing is read for a job without any. */
-export async function childrenOf(store: Store, record: JobRecord): Promise<Children> {
-  return record.job.children.total === 0 ? NONE : store.childResults(record.job.id, CHILD_RESULTS_MAX);
+/** Their result is made of their children's. */
+const isParent = (type: string): boolean => type === 'batch' || type === 'verify';
+
+/** How the children of a parent ended, and theirs within, all in one budget; nothing is read for a job without any. */
+export async function childrenOf(store: Store, record: JobRecord, maxBytes = CHILD_RESULTS_MAX): Promise<Children> {
+  if (record.job.children.total === 0) return NONE;
+  const { results, truncated } = await store.childResults(record.job.id, maxBytes);
+  let left = maxBytes - results.reduce((sum, { result }) => sum + (result?.length ?? 0) + 64, 0);
+  const rendered: ChildResult[] = [];
+  for (const child of results) {
+    const nested = isParent(child.type) && child.status === 'completed' ? await store.job(child.id) : null;
+    const result = nested === null ? child.result : renderResult(nested, await childrenOf(store, nested, Math.max(0, left)));
+    left -= (result?.length ?? 0) - (child.result?.length ?? 0);
+    rendered.push(result === child.result ? child : { ...child, result });
+  }
+  return { results: rendered, truncated };
 }
 
 /** JSON text of `{id, ordinal, state, result | error}`. */

@@ -45,6 +45,7 @@ export interface JobRecord {
 /** How a child ended, for its parent's result. */
 export interface ChildResult {
   readonly id: string;
+  readonly type: string;
   readonly ordinal: number;
   readonly status: JobStatus;
   readonly result: string | null;

@@ -24,7 +24,7 @@ export const HOT_READ_SQL = {
     WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
   ready: 'SELECT 1 FROM job WHERE ready = 1 AND type = ? LIMIT 1',
   alarm: 'SELECT min(alarm_at) FROM job WHERE alarm_at IS NOT NULL',
-  childResults: `SELECT j.id, j.ordinal, j.status, j.error, e.data, e.sum FROM job j LEFT JOIN event e ON e.seq = j.final_seq
+  childResults: `SELECT j.id, j.type, j.ordinal, j.status, j.error, e.data, e.sum FROM job j LEFT JOIN event e ON e.seq = j.final_seq
     WHERE j.parent_key = ? AND j.ordinal > ? ORDER BY j.ordinal LIMIT 200`,
 } as const;
 
@@ -83,11 +83,11 @@ export class Reader {
     const results: ChildResult[] = [];
     let left = maxBytes;
     for (let after = -1; parent !== null; ) {
-      const rows = this.#raw(HOT_READ_SQL.childResults).all(parent, after) as [string, number, JobStatus, string | null, string | null, number | null][];
-      for (const [id, ordinal, status, error, data, sum] of rows) {
+      const rows = this.#raw(HOT_READ_SQL.childResults).all(parent, after) as [string, string, number, JobStatus, string | null, string | null, number | null][];
+      for (const [id, type, ordinal, status, error, data, sum] of rows) {
         left -= (data?.length ?? 0) + 64;
         if (left < 0) return { results, truncated: true };
-        results.push({ id, ordinal, status, error: error === null ? null : JSON.parse(error), result: resultOf(data, sum ?? 0, id) });
+        results.push({ id, type, ordinal, status, error: error === null ? null : JSON.parse(error), result: resultOf(data, sum ?? 0, id) });
         after = ordinal;
       }
       if (rows.length < 200) break;

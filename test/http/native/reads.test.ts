@@ -80,6 +80,21 @@ describe('results', () => {
   });
 });
 
+test('a batch in a batch answers with what is in it, and all of it stays within the bound', async () => {
+  const own = await httpBench();
+  const open = () => own.store.execute({ kind: 'claim', worker: 'local', type: 'batch', limit: 10 });
+  const inner = { type: 'batch', children: [{ type: 'noop' }, { type: 'noop' }] };
+  const root = await own.submit({ type: 'batch', children: [inner, inner] });
+  await open();
+  await open();
+  const big = JSON.stringify('x'.repeat(200_000));
+  for (let i = 0; i < 4; i++) await own.end(await own.claim('noop'), { kind: 'done', result: i === 0 ? '1' : big });
+  const { result } = await own.get(`/api/jobs/${root.id}`);
+  expect(result.children.map((child: any) => [child.ordinal, child.result.children.length, child.result.truncated ?? false])).toEqual([[0, 2, false], [1, 1, true]]);
+  expect(result.children[0].result.children[0]).toMatchObject({ ordinal: 0, state: 'COMPLETE', result: 1 });
+  await own.close();
+});
+
 describe('waiting', () => {
   test('?wait= answers with the end of the job, for everybody who waits', async () => {
     const own = await httpBench();

@@ -83,7 +83,7 @@ function finishOne(d: Draft, job: Job, { outcome }: Ended): void {
     case 'spawn': {
       const reason = tooLarge(outcome.children, job.depth + 1);
       if (reason !== null) return failAttempt(d, job, jobError('invalid_answer', `Its handler asked for children that cannot be: ${reason}`));
-      const parent = d.put({ ...job, leaseUntil: null, worker: null });
+      const parent = d.put({ ...job, status: 'running', leaseUntil: null, worker: null });
       addChildren(d, parent, outcome.children);
       return judgeParent(d, job.id);
     }

@@ -1,0 +1,64 @@
+// Servers under measurement: each a process of its own, on loopback and a free port, its data in a folder of its own.
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface Server {
+  readonly url: string;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  stop(): Promise<void>;
+}
+
+const START_MAX = 20_000;
+
+async function served(child: ChildProcess, url: Promise<string>): Promise<Server> {
+  const timer = new AbortController();
+  const late = new Promise<never>((_resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`A server ended with ${String(code)} before it listened.`)));
+    setTimeout(() => reject(new Error('A server did not start in time.')), START_MAX).unref();
+  });
+  late.catch(() => {});
+  const found = await Promise.race([url, late]);
+  timer.abort();
+  return {
+    url: found, child, pid: child.pid ?? -1,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      await gone;
+    },
+  };
+}
+
+/** The real server, as `npm start` runs it. */
+export function muster(folder: string, settings: Readonly<Record<string, string>> = {}): Promise<Server> {
+  const child = spawn(process.execPath, [new URL('../../src/start.mjs', import.meta.url).pathname], {
+    env: { PATH: process.env['PATH'], PORT: '0', MUSTER_DB: join(folder, 'muster.db'), ...settings }, stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = new Promise<string>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const found = /"url":"([^"]+)"/.exec(line)?.[1];
+      if (found !== undefined) resolve(found);
+      else if (/"level":"(warn|error|fatal)"/.test(line)) process.stderr.write(`${line}\n`);
+    });
+  });
+  return served(child, url);
+}
+
+/** A server of the bench's own, which sends { url } to its parent. */
+export function helper(module: string, ...args: string[]): Promise<Server> {
+  const child = fork(new URL(`../${module}`, import.meta.url), args);
+  const url = new Promise<string>((resolve) => {
+    child.on('message', (message: { url?: string }) => { if (message.url !== undefined) resolve(message.url); });
+  });
+  return served(child, url);
+}
+
+export const emptied = (folder: string): string => {
+  for (const end of ['', '-wal', '-shm', '.lock', '.reserve']) rmSync(join(folder, `muster.db${end}`), { force: true });
+  return folder;
+};

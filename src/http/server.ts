@@ -42,6 +42,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     childLoggerFactory: () => log as FastifyBaseLogger, // a logger for each request costs more than parsing it; errors name the request id
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `${run}-${(++count).toString(36)}`,
+    return503OnClosing: false, // its answer is no problem+json and names no Retry-After; guards.ts refuses what would change something, reads go through
     requestTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_EVERY, maxHeaderSize: HEADER_BYTES, requireHostHeader: false },

@@ -91,7 +91,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   const firehose = new Reader('/api/stream?after=0', { counts: streams, rng: rng.fork('firehose'), cutAfter: null });
   const readers: Reader[] = [];
   const driver = new Driver({
-    rng: rng.fork('driver'), ledger, place, firehose, workload: new Workload(rng.fork('workload'), participant), participantUrl: participant.url,
+    rng: rng.fork('driver'), ledger, place, firehose, workload: new Workload(rng.fork('workload'), participant),
     watch: (jobId) => {
       if (readers.filter((reader) => !reader.isOver).length >= WATCHERS_MAX) return;
       const reader = new Reader(`/api/jobs/${jobId}/stream`, { counts: streams, rng: rng.fork(jobId), cutAfter: 600 });

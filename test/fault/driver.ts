@@ -25,7 +25,6 @@ export interface DriverDeps {
   readonly firehose: Reader;
   /** Opens a reader of one job's own stream. */
   readonly watch: (jobId: string) => void;
-  readonly participantUrl: string;
 }
 
 export class Driver {
@@ -233,7 +232,11 @@ export class Driver {
     if (url === null) return { kind: 'refused' };
     this.counts.requests += 1;
     const answer = await exchange(url, call, this.#agent);
-    if (answer.kind === 'answer' && answer.status === 503) this.counts.overloaded += 1;
+    if (answer.kind === 'answer' && answer.status === 503) {
+      this.counts.overloaded += 1;
+      const isProblem = /^application\/problem\+json/.test(answer.headers['content-type'] ?? '') && answer.headers['retry-after'] !== undefined;
+      if (!isProblem && call.path !== '/ready') this.#unexpected(`${call.method} ${call.path} (503 without a problem that says when to come back)`, 503, answer.body);
+    }
     if (answer.kind === 'refused') this.counts.refused += 1;
     if (answer.kind === 'lost') {
       this.counts.lost += 1;

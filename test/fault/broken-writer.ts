@@ -3,7 +3,8 @@
 import Database from 'better-sqlite3';
 import type { NewEvent } from '../../src/domain/event.ts';
 import { LogTables } from '../../src/store/sqlite/log-table.ts';
-import type { Placed } from '../../src/store/sqlite/job-table.ts';
+import { JobTable, type JobUpdate, type Placed } from '../../src/store/sqlite/job-table.ts';
+import { Sets } from '../../src/store/sqlite/sets.ts';
 import type { Break } from './breaks.ts';
 
 /** One in so many: seldom enough that a look at a few jobs would miss it. */
@@ -39,6 +40,19 @@ else if (way === 'ack-before-commit') {
     }
     return this;
   };
+}
+else if (way === 'key-forgotten') {
+  LogTables.prototype.known = () => null;
+  LogTables.prototype.remember = () => {};
+} else if (way === 'lease-left-behind') JobTable.prototype.leasedKeys = () => [];
+else if (way === 'kill-burns-a-retry') {
+  const { update } = JobTable.prototype;
+  const burn = (change: JobUpdate): JobUpdate =>
+    (change.job.interruptions > change.before.job.interruptions ? { ...change, job: { ...change.job, failures: change.job.failures + 1 } } : change);
+  JobTable.prototype.update = function costly(this: JobTable, changes: Iterable<JobUpdate>, now: number) { update.call(this, [...changes].map(burn), now); };
+} else if (way === 'child-not-let-in') {
+  const { admit } = Sets.prototype;
+  Sets.prototype.admit = function forgetful(this: Sets, parent: number, n: number, now: number) { if ((count += 1) % EVERY !== 0) admit.call(this, parent, n, now); };
 }
 
 await import('../../src/store/sqlite/writer.ts');

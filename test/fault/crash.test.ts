@@ -53,6 +53,10 @@ describe('a server that breaks a promise is caught:', () => {
     'final-event-left-out': /I4/,
     'gap-in-the-log': /I2: event \d+ is not there/,
     'ack-before-commit': /LOST/,
+    'key-forgotten': /I1: .*(stood for|is there 2 times)/,
+    'lease-left-behind': /I6: .* leased to a process that is dead/,
+    'kill-burns-a-retry': /I8: .* a kill must burn no retry/,
+    'child-not-let-in': /I5/,
   };
   for (const way of BREAKS) {
     it(way.replaceAll('-', ' '), LIMIT, async () => {

@@ -234,7 +234,7 @@ export class Driver {
     const answer = await exchange(url, call, this.#agent);
     if (answer.kind === 'answer' && answer.status === 503) {
       this.counts.overloaded += 1;
-      const isProblem = /^application\/problem\+json/.test(answer.headers['content-type'] ?? '') && answer.headers['retry-after'] !== undefined;
+      const isProblem = answer.headers['content-type']?.startsWith('application/problem+json') === true && answer.headers['retry-after'] !== undefined;
       if (!isProblem && call.path !== '/ready') this.#unexpected(`${call.method} ${call.path} (503 without a problem that says when to come back)`, 503, answer.body);
     }
     if (answer.kind === 'refused') this.counts.refused += 1;

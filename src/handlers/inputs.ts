@@ -12,7 +12,7 @@ const SLEEP_MAX = 86_400_000;
 const url = z.string().min(1).max(URL_LENGTH_MAX)
   .describe('Where to call: http or https. $JOB$ stands for the id of the job, $ARENA$ for the base URL of this server.');
 const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).describe('POST if there is a body, else GET.');
-const body = z.json().describe('Sent as JSON. A string is sent as it is if "headers" names a content-type that is not JSON.');
+const body = z.unknown().describe('Sent as JSON. A string is sent as it is if "headers" names a content-type that is not JSON.');
 const headers = z.record(z.string(), z.string()).check((context) => {
   const bad = checkHeaders(context.value);
   if (bad !== null) context.issues.push({ code: 'custom', input: context.value, message: bad.message });
@@ -39,7 +39,7 @@ export const batchInput = z.strictObject({
 });
 
 export const noopInput = z.strictObject({
-  result: z.json().optional().describe('What the job comes to.'),
+  result: z.unknown().optional().describe('What the job comes to.'),
   sleep: z.int().min(0).max(SLEEP_MAX).optional().describe('ms before it ends.'),
   fail: z.string().max(1_000).optional().describe('Fails with this message instead.'),
 });

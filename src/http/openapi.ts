@@ -1,7 +1,6 @@
 // The document: what every route says of itself, and what only the document needs (headers, links, examples, streams).
 import type { SwaggerTransform } from '@fastify/swagger';
 import { z } from 'zod';
-import { answers } from './answers.ts';
 import type { SchemaBook } from './schema-json.ts';
 
 type Any = Record<string, unknown>;
@@ -25,25 +24,9 @@ export const openApiBase = (version: string) => ({
   ],
 });
 
-const SSE = (ends: string): Any => ({
-  ...answers({ 200: [`Server-sent events: \`id\` is the cursor, \`data\` is {type, jobId, timestamp, data}. ${ends}`, z.string(), 'text/event-stream'], 204: ['There is nothing after this cursor: stop reconnecting', null] }, 404, 503),
-});
-/** The streams are one loop for all dialects; what the native ones are called stands here. */
-const STREAMS: Readonly<Record<string, Any>> = {
-  '/api/jobs/:id/stream': {
-    operationId: 'streamJob', tags: ['Watching'], summary: 'Follow a job and everything below it',
-    description: 'From the first event, or after `Last-Event-ID` or `?after=`: nothing is missed and nothing repeated. A comment every 15 seconds keeps proxies awake.', response: SSE('Ends when the job has ended.'),
-  },
-  '/api/stream': {
-    operationId: 'streamAll', tags: ['Watching'], summary: 'Follow everything',
-    description: 'From now on, or after `Last-Event-ID` or `?after=`.', response: SSE('Does not end.'),
-  },
-};
-
 /** Turns the zod of a route into JSON Schema. */
 export const transformWith = (book: () => SchemaBook): SwaggerTransform => ({ schema, url }) => {
-  const own = (schema ?? {}) as Any;
-  const source = own['operationId'] === undefined ? { ...STREAMS[url], ...own } : own;
+  const source = (schema ?? {}) as Any;
   const out: Any = { ...source };
   for (const part of ['body', 'querystring', 'params', 'headers'] as const) {
     if (source[part] instanceof z.ZodType) out[part] = book().schema(source[part], 'input');

@@ -62,6 +62,7 @@ CREATE INDEX job_next_alarm   ON job(alarm_at) WHERE alarm_at IS NOT NULL;
 CREATE INDEX job_children     ON job(parent_key, ordinal) WHERE parent_key IS NOT NULL;
 CREATE INDEX job_next_child   ON job(parent_key, ordinal) WHERE gate = 'parent';
 CREATE INDEX job_gated        ON job(root_key) WHERE gate = 'ancestor';
+CREATE INDEX job_of_tree     ON job(root_key) WHERE parent_key IS NOT NULL;   -- its root is found by its own key
 CREATE INDEX job_by_status    ON job(status, key);
 
 CREATE TABLE input (

@@ -6,7 +6,7 @@ import type { Clock } from '../../domain/clock.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
 import type { Store, StoreHealth } from '../store.ts';
-import { openCore } from './core.ts';
+import { type Core, openCore } from './core.ts';
 import type { EngineOptions } from './engine.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
 import { Reader } from './reader.ts';
@@ -100,9 +100,10 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   };
 
   const inline = options.writer === 'inline' || path === ':memory:';
-  const core = inline ? openCore(path, options.policies, options.synchronous ?? 'FULL', options.chance) : null;
+  let core: Core | null = null;
   let line: Line;
   try {
+    if (inline) core = openCore(path, options.policies, options.synchronous ?? 'FULL', options.chance);
     line = core === null ? await threadLine(options, receive, fail) : inlineLine(core, receive);
   } catch (error) {
     release();
@@ -196,7 +197,7 @@ function threadLine(options: StoreOptions, receive: (report: Report) => void, fa
 }
 
 /** The same line without a thread: commits in the turn in which it is posted. */
-function inlineLine(core: ReturnType<typeof openCore>, receive: (report: Report) => void): Line {
+function inlineLine(core: Core, receive: (report: Report) => void): Line {
   const { committer } = core;
   return {
     facts: core.facts,

@@ -22,7 +22,7 @@ export function listSql(filter: JobFilter, parentKey: number | undefined, rootKe
   }
   if (type !== undefined) { where.push('j.type = @type'); params.type = type; }
   if (parentKey !== undefined) { where.push('j.parent_key = @parent'); params.parent = parentKey; }
-  if (rootKey !== undefined) { where.push('j.root_key = @root'); params.root = rootKey; }
+  if (rootKey !== undefined) { where.push('(j.key = @root OR (j.root_key = @root AND j.parent_key IS NOT NULL))'); params.root = rootKey; }
   if (tag !== undefined) { where.push('j.key IN (SELECT job_key FROM job_tag WHERE tag = @tag AND job_key < @after)'); params.tag = tag; }
   const columns = JOB_COLUMNS.split(',').map((name) => `j.${name.trim()}`).join(', ');
   if (text === undefined) {

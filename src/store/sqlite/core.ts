@@ -1,4 +1,5 @@
 // The writing half of the store without its thread: connection, engine and committer put together.
+import { rmSync } from 'node:fs';
 import type { Policies } from '../../domain/policy.ts';
 import { newJobId } from './ids.ts';
 import { Committer, isFull } from './committer.ts';
@@ -17,9 +18,12 @@ export interface Core {
 }
 
 export function openCore(path: string, policies: Policies, synchronous: 'FULL' | 'NORMAL' | 'OFF', chance: Partial<EngineOptions> = {}): Core {
+  const reserve = path === ':memory:' ? null : `${path}.reserve`;
+  // A full disk has no room for the write-ahead log that opening makes: what the last run set aside is for this too.
+  if (reserve !== null) rmSync(reserve, { force: true });
   const db = openWriter(path, synchronous);
   const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId });
-  const committer = new Committer(db, engine, path === ':memory:' ? null : `${path}.reserve`);
+  const committer = new Committer(db, engine, reserve);
   return {
     db,
     committer,

@@ -79,6 +79,7 @@ export function takeOwnership(path: string): () => void {
   const lock = new Database(`${path}.lock`, { timeout: 0 });
   try {
     lock.pragma('locking_mode = EXCLUSIVE');
+    lock.pragma('journal_mode = MEMORY'); // a lock writes nothing: it must be had on a full disk too
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();

@@ -29,12 +29,19 @@ export function successNeeds(spec: JobSpec, total: number): number {
   return whole ? Math.ceil((rule.percent / 100) * total) : Infinity;
 }
 
-export function check(world: World): Row[] {
+/** What the log has said so far; each event is read once. */
+export class Log {
+  cursor = 0;
+  readonly last = new Map<string, string>();
+  readonly ends = new Map<number, string>();
+}
+
+export function check(world: World, log: Log): Row[] {
   const rows = world.rows();
   const byId = new Map(rows.map((row) => [row.job.id, row]));
   const childrenOf = Map.groupBy(rows.filter((row) => row.job.parentId !== null), (row) => row.job.parentId ?? '');
   for (const row of rows) checkJob(row, childrenOf.get(row.job.id) ?? [], byId, world.now);
-  checkLog(world.events(), byId);
+  checkLog(world.events(log.cursor), byId, log);
   const counted = Map.groupBy(rows, ({ job }) => `${job.type} ${job.status}`);
   const kept = new Map(world.counts().map(({ type, status, n }) => [`${type} ${status}`, n]));
   for (const name of new Set([...counted.keys(), ...kept.keys()])) {
@@ -102,9 +109,11 @@ function ancestors(job: Job, byId: ReadonlyMap<string, Row>): Job[] {
 }
 
 /** A removed tree takes its events along; what is left keeps its order, and nothing is used twice. */
-function checkLog(events: readonly Ev[], byId: ReadonlyMap<string, Row>): void {
-  const last = new Map<string, string>();
+function checkLog(events: readonly Ev[], byId: ReadonlyMap<string, Row>, log: Log): void {
+  const { last, ends } = log;
   for (const { jobId, type, data, seq } of events) {
+    must(seq === log.cursor + 1, `event ${seq} follows ${log.cursor}`);
+    log.cursor = seq;
     const before = last.get(jobId) ?? '';
     const final = type === 'job:complete' || type === 'job:error';
     must(!FINAL.has(before) || (type === 'job:status' && (data.reason === 'retry' || data.reason === 'edit')), `event ${seq} (${type}) of ${jobId} comes after its end`);
@@ -113,18 +122,12 @@ function checkLog(events: readonly Ev[], byId: ReadonlyMap<string, Row>): void {
     must((MOVES[before] ?? []).includes(status), `${jobId} went from ${before || 'nothing'} to ${status}`);
     must(final === FINAL.has(status) || data.reason === 'edit', `event ${seq} says ${status} as ${type}`);
     last.set(jobId, status);
+    if (final) ends.set(seq, `${jobId} ${status}`);
   }
   for (const { job, finalSeq } of byId.values()) {
     must(last.get(job.id) === job.status, `the log of ${job.id} ends with ${last.get(job.id)}, its row says ${job.status}`);
-    if (isOver(job)) must(events.find((event) => event.seq === finalSeq)?.data.status === job.status, `the final event of ${job.id} is not its end`);
+    if (isOver(job)) must(ends.get(finalSeq ?? 0) === `${job.id} ${job.status}`, `the final event of ${job.id} is not its end`);
   }
-}
-
-/** Cursors of new events: each one more than the last. */
-export function checkCursor(world: World, from: number): number {
-  const seqs = world.events().map((event) => event.seq).filter((seq) => seq > from);
-  seqs.forEach((seq, i) => must(seq === from + i + 1, `event ${seq} follows ${from + i}`));
-  return from + seqs.length;
 }
 
 /** Why a job that has not ended does not move, if someone wants it so; otherwise it is stuck. */

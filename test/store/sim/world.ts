@@ -43,7 +43,7 @@ export class World {
   constructor() {
     this.core = openCore(':memory:', SIM_POLICIES, 'FULL', { random: () => 0.5, newId: () => `job_${++this.#ids}` });
     this.#rows = this.core.db.prepare(`SELECT ${JOB_COLUMNS} FROM job ORDER BY key`).raw(true);
-    this.#events = this.core.db.prepare('SELECT e.seq, j.id AS jobId, e.type, e.data FROM event e JOIN job j ON j.key = e.job_key ORDER BY e.seq');
+    this.#events = this.core.db.prepare('SELECT e.seq, j.id AS jobId, e.type, e.data FROM event e JOIN job j ON j.key = e.job_key WHERE e.seq > ? ORDER BY e.seq');
   }
 
   commit(...commands: Command[]): Reply[] {
@@ -64,8 +64,9 @@ export class World {
     });
   }
 
-  events(): Ev[] {
-    return (this.#events.all() as { seq: number; jobId: string; type: string; data: string }[])
+  /** After the cursor. */
+  events(after: number): Ev[] {
+    return (this.#events.all(after) as { seq: number; jobId: string; type: string; data: string }[])
       .map((event) => ({ ...event, data: JSON.parse(event.data ?? '{}') }));
   }
 

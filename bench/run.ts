@@ -9,6 +9,7 @@ import { goal5 } from './goals/depth.ts';
 import { drain } from './goals/drain.ts';
 import { goal6 } from './goals/latency.ts';
 import { goal1, goal7 } from './goals/post.ts';
+import { writer } from './goals/writer.ts';
 import { report as newReport } from './lib/figures.ts';
 import { loader } from './lib/load.ts';
 import { idleGuard, machineFacts, syncTimes } from './lib/machine.ts';
@@ -19,6 +20,7 @@ const GOALS: Readonly<Record<string, { title: string; run: (context: Context) =>
   goal6: { title: 'Goal 6: idle POST to start, against BullMQ', run: goal6 },
   goal7: { title: 'Goal 7: POST while the same process drains it', run: goal7 },
   drain: { title: 'No-op drain, bulk submit, memory', run: drain },
+  writer: { title: 'The writer in a thread against the same writer on the main thread', run: writer },
 };
 
 const { values } = parseArgs({
@@ -36,7 +38,7 @@ const report = newReport((text) => process.stdout.write(`${text}\n`));
 const guard = idleGuard();
 const folder = mkdtempSync(join(values.folder, 'muster-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-process.on('SIGINT', () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 const sync = syncTimes(folder);
 const { name, load } = loader(folder);

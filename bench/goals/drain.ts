@@ -34,7 +34,7 @@ async function send(url: string, { body }: Shape): Promise<void> {
 
 export async function drain(context: Context): Promise<void> {
   const { report, guard, quick } = context;
-  const requests = quick ? 5 : 20;
+  const requests = quick ? 5 : 10;
   const rates: number[][] = SHAPES.map(() => []);
   const bulk: number[] = [];
   const memory: number[] = [];

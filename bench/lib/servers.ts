@@ -14,15 +14,24 @@ export interface Server {
 
 const START_MAX = 20_000;
 
+/** However the bench ends, its servers end with it. */
+const alive = new Set<ChildProcess>();
+process.on('exit', () => { for (const child of alive) child.kill('SIGKILL'); });
+
+export function owned<T extends ChildProcess>(child: T): T {
+  alive.add(child);
+  child.once('exit', () => alive.delete(child));
+  return child;
+}
+
 async function served(child: ChildProcess, url: Promise<string>): Promise<Server> {
-  const timer = new AbortController();
+  owned(child);
   const late = new Promise<never>((_resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`A server ended with ${String(code)} before it listened.`)));
     setTimeout(() => reject(new Error('A server did not start in time.')), START_MAX).unref();
   });
   late.catch(() => {});
   const found = await Promise.race([url, late]);
-  timer.abort();
   return {
     url: found, child, pid: child.pid ?? -1,
     async stop() {

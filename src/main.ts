@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { startApp } from './app.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { systemClock } from './runtime/system-clock.ts';
-import { AlreadyOwned, DamagedFile, SchemaError } from './store/sqlite/index.ts';
+import { AlreadyOwned } from './store/sqlite/index.ts';
 import { createLogger } from './telemetry/logger.ts';
 
 /** From sysexits.h, so that a supervisor can tell a wrong setting (do not restart) from a failed disk (do). */
@@ -46,6 +46,7 @@ try {
     },
   });
   log.info({ url: app.url, db: settings.db, storage: app.storage, version }, `Muster listens on ${app.url}`);
+  if (!settings.egressLoopback) log.warn('It listens beyond this machine and has no authentication: put a proxy that has it in front');
   if (settings.debug) log.info('Development: /api/debug is open. Set MUSTER_ENV=production to close it');
   if (settings.egressAllow.cidrs.length + settings.egressAllow.ports.length > 0) log.warn({ ...settings.egressAllow }, 'Outbound calls may reach these besides the public addresses');
 
@@ -56,16 +57,21 @@ try {
       if (signals > 1) process.exit(128 + (signal === 'SIGTERM' ? 15 : 2)); // the second time means now
       log.info({ signal }, 'Stopping: open requests end, streams are told to come back');
       app.stop().then(
-        () => process.exit(0),
+        () => { log.info('Stopped'); process.exit(0); },
         (error: unknown) => { log.fatal({ err: error }, 'The stop failed'); process.exit(EXIT.software); },
       );
     });
   }
 } catch (error) {
+  if (error instanceof ConfigError) say(EXIT.config, error.message);
   if (error instanceof AlreadyOwned) say(EXIT.ownedElsewhere, error.message);
-  if (error instanceof DamagedFile || error instanceof SchemaError) say(EXIT.damaged, error.message);
-  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
-    say(EXIT.config, `Port ${settings.port} of ${settings.host} is taken. Stop what listens there, or set PORT to another one.`);
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (error instanceof Error && (code === 'MUSTER_DAMAGED' || code === 'MUSTER_SCHEMA')) say(EXIT.damaged, error.message);
+  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) say(EXIT.damaged, `${settings.db} is not a sound SQLite database (${code}). Keep it, and restore the newest backup beside it, or point MUSTER_DB at another path.`);
+  if (code === 'EADDRINUSE') say(EXIT.config, `Port ${settings.port} of ${settings.host} is taken. Stop what listens there, or set PORT to another one.`);
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') say(EXIT.config, `${settings.host} is not an address of this machine. Set HOST to one that is, such as 127.0.0.1.`);
+  if (['EISDIR', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'SQLITE_CANTOPEN', 'SQLITE_READONLY'].includes(code)) {
+    say(EXIT.config, `The database ${settings.db} cannot be opened for writing (${code}). Set MUSTER_DB to a file in a folder that this user may write.`);
   }
   log.fatal({ err: error }, 'The server could not start');
   process.exit(EXIT.io);

@@ -48,13 +48,24 @@ function addToBatch(d: Draft, parent: Job, plans: readonly NewJob[]): Job[] {
   return addChildren(d, parent, plans);
 }
 
+/** A sealed batch that wants more than it has could only fail. */
+function checkGoal({ spec, children }: NewJob): void {
+  const { completion, sealed } = spec;
+  const total = children?.length ?? 0;
+  if (typeof completion !== 'object' || !('count' in completion) || sealed === false || completion.count <= total) return;
+  throw new DomainError('invalid', `The batch wants ${completion.count} completed children and has ${total}.`, { hint: 'Lower completion.count, add children, or send "sealed": false to add them later.' });
+}
+
 export function checkSize(plans: readonly NewJob[], depth: number): void {
   let count = 0;
   const walk = (list: readonly NewJob[], level: number): void => {
     if (level > MAX_DEPTH) throw new DomainError('invalid', `The tree is deeper than ${MAX_DEPTH} levels.`, { hint: 'Flatten it, or submit parts of it as trees of their own.' });
     count += list.length;
     if (count > MAX_TREE) throw new DomainError('invalid', `One submission holds at most ${MAX_TREE} jobs.`, { hint: 'Create the batch with "sealed": false and add its children in several submissions.' });
-    for (const plan of list) if (plan.children !== undefined) walk(plan.children, level + 1);
+    for (const plan of list) {
+      checkGoal(plan);
+      if (plan.children !== undefined) walk(plan.children, level + 1);
+    }
   };
   walk(plans, depth);
 }

@@ -21,7 +21,7 @@ export const STATES = ['PENDING', 'COMPLETE', 'FAIL'] as const;
 export type JobState = (typeof STATES)[number];
 
 export const JOB_ERROR_CODES = [
-  'ttl_expired', 'deadline_exceeded', 'timeout', 'interrupted_too_often', 'attempts_exhausted', 'child_failed',
+  'ttl_expired', 'deadline_exceeded', 'timeout', 'interrupted', 'interrupted_too_often', 'attempts_exhausted', 'child_failed',
   'cancelled', 'http_status', 'network', 'egress_refused', 'answer_too_large', 'invalid_answer', 'participant_failed',
   'handler_error', 'unknown_type',
 ] as const;

@@ -44,9 +44,11 @@ export function admissible(job: Job): number {
   return Math.min(waiting, Math.max(0, (job.spec.width ?? Infinity) - (open - waiting)));
 }
 
-export function describeFailure(children: ChildCounts): string {
-  const parts = [`${children.completed} of ${children.total} children completed`];
+export function describeFailure({ id, spec, children }: Job): string {
+  const wanted = needed(spec, children, true);
+  const parts = [`${children.completed} of ${children.total} children completed${wanted === children.total ? '' : `, ${wanted} were wanted`}`];
   if (children.failed > 0) parts.push(`${children.failed} failed`);
   if (children.cancelled > 0) parts.push(`${children.cancelled} cancelled`);
-  return `${parts.join(', ')}. GET /children?status=failed names them.`;
+  const named = children.failed > 0 ? ` GET /api/jobs/${id}/children?status=failed names them.` : '';
+  return `${parts.join(', ')}.${named}`;
 }

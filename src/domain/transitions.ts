@@ -53,7 +53,7 @@ export function addCallbacks(d: Draft, ids: readonly string[]): void {
 function addCallback(d: Draft, job: Job, url: string): void {
   addJob(d, {
     type: 'request', priority: job.priority, spec: { tags: ['callback'], maxAttempts: CALLBACK_ATTEMPTS, backoff: CALLBACK_BACKOFF },
-    input: JSON.stringify({ url, method: 'POST', about: job.id }),
+    input: JSON.stringify({ url: url.replaceAll('$JOB$', job.id), method: 'POST', about: job.id }), // the job it tells of, not its own id
   }, null, 0);
 }
 
@@ -84,7 +84,7 @@ export function judgeParent(d: Draft, id: string, afterCut = false): void {
 
 /** Ends a parent as its counters say. */
 export function endByVerdict(d: Draft, job: Job, verdict: 'completed' | 'failed'): void {
-  settle(d, job, verdict, verdict === 'failed' ? { error: jobError('child_failed', describeFailure(job.children)) } : {});
+  settle(d, job, verdict, verdict === 'failed' ? { error: jobError('child_failed', describeFailure(job)) } : {});
 }
 
 /** The batch's own call: it becomes ready like any other job, and its handler's outcome decides it. */
@@ -152,8 +152,10 @@ export function failAttempt(d: Draft, job: Job, error: JobError, more: { delay?:
   const failures = job.failures + 1;
   const max = maxAttemptsOf(job, d.policy(job));
   if (!error.retryable || failures >= max) {
-    const last = error.retryable && max > 1
-      ? jobError('attempts_exhausted', `All ${max} attempts failed; the last with ${error.code}: ${error.message}`) : error;
+    const exhausted = error.retryable && max > 1;
+    if (exhausted) closeAttempt(d, job, error.code === 'timeout' ? 'timed_out' : 'failed', error); // its own error stays on record
+    const last = exhausted
+      ? jobError('attempts_exhausted', `All ${max} attempts failed; the last with ${error.code}: ${error.message}`) : { ...error, retryable: false };
     settle(d, { ...job, failures }, 'failed', { error: last, result: more.result ?? null });
     return;
   }
@@ -170,7 +172,7 @@ export function failAttempt(d: Draft, job: Job, error: JobError, more: { delay?:
  * @param cause stopping: the server asked (never counted); lost: a worker went silent; crash: the server died
  */
 export function interrupt(d: Draft, job: Job, cause: 'stopping' | 'lost' | 'crash', message: string): void {
-  const error = jobError('interrupted_too_often', message, true);
+  const error = jobError('interrupted', message, true);
   const policy = d.policy(job);
   const next: Job = {
     ...job,

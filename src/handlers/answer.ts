@@ -2,9 +2,11 @@
 //
 // An answer is an ENVELOPE if its status is 2xx and its body is a JSON object with a string `state` and either
 //   - a `job_id` (string or number; participants answer all sorts, so it is not compared), or
-//   - no other fields than `job_id, delay, message, state, data`, and a state that is one of the known words.
-// So {"state":"PENDING","delay":2} is one, and a plain answer that happens to have a state ({"state":"open"},
-// {"state":"pending","order":7}) is not: taking it for one would repeat a call that has done its work.
+//   - a state that says COMPLETE or FAIL in one of the known words: a verdict is a verdict, whatever else it carries, or
+//   - the state PENDING and no other fields than `job_id, delay, message, state, data`.
+// So {"state":"PENDING","delay":2} and {"state":"FAIL","error":"no"} are, and a plain answer that happens to have a state
+// ({"state":"open"}, {"state":"pending","order":7}) is not: taking it for one would repeat a call that has done its work.
+// The result is `data`. An end with fields of its own is kept whole if it has no `job_id` or no `data`: nothing said is dropped.
 // The status comes first: an envelope under a 4xx or 5xx only lends its message to the failure.
 import type { JobError } from '../domain/job.ts';
 import type { Outcome } from '../domain/outcome.ts';
@@ -76,14 +78,20 @@ interface Envelope {
   readonly delay?: unknown;
   readonly message?: unknown;
   readonly data?: unknown;
+  /** It has a job_id: made for this, its result is its `data`. */
+  readonly named: boolean;
+  /** The whole answer, if it has fields of its own. */
+  readonly own: object | null;
 }
 
 function asEnvelope(value: unknown): Envelope | null {
   if (typeof value !== 'object' || value === null || !('state' in value) || typeof value.state !== 'string') return null;
   const id = 'job_id' in value ? value.job_id : undefined;
   const named = typeof id === 'string' || typeof id === 'number';
-  const bare = wordOf(value.state) !== undefined && Object.keys(value).every((key) => ENVELOPE_KEYS.includes(key));
-  return named || bare ? { ...value, state: value.state } : null;
+  const word = wordOf(value.state);
+  const own = Object.keys(value).some((key) => !ENVELOPE_KEYS.includes(key));
+  const isOne = named || word === 'complete' || word === 'fail' || (word === 'pending' && !own);
+  return isOne ? { ...value, state: value.state, named, own: own ? value : null } : null;
 }
 
 const wordOf = (state: string): 'pending' | 'complete' | 'fail' | undefined => {
@@ -94,7 +102,8 @@ const wordOf = (state: string): 'pending' | 'complete' | 'fail' | undefined => {
 function judgeEnvelope(envelope: Envelope, status: number): Judged {
   const message = typeof envelope.message === 'string' ? clip(oneLine(envelope.message), MESSAGE_MAX) : '';
   const said = message === '' ? '' : `: ${clip(message, SNIPPET_MAX)}`;
-  const result = envelope.data === undefined || envelope.data === null ? null : JSON.stringify(envelope.data);
+  const data = envelope.own !== null && (!envelope.named || envelope.data === undefined) ? envelope.own : (envelope.data ?? null);
+  const result = data === null ? null : JSON.stringify(data);
   switch (wordOf(envelope.state)) {
     case 'pending': {
       const delay = laterDelay(envelope.delay);

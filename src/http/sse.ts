@@ -50,7 +50,7 @@ export type ResetReason = 'expired' | 'unknown';
 /** Digits only, no sign, no exponent, no leading zero, and exact in a double. */
 const CURSOR = /^(0|[1-9]\d{0,15})$/;
 const cursor = z.string()
-  .refine((text) => CURSOR.test(text) && Number.isSafeInteger(Number(text)), 'is not a cursor: send an id of this stream, or the cursor of a job, as it came')
+  .refine((text) => CURSOR.test(text) && Number.isSafeInteger(Number(text)), 'must be a cursor: send an id of this stream, or the cursor of a job, as it came')
   .transform(Number)
   .meta({ type: 'integer', minimum: 0 });
 

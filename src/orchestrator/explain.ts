@@ -58,10 +58,10 @@ function* whatStops(facts: Facts, at: number): Generator<Reason> {
   else if (paused === undefined && job.dueAt !== null && job.dueAt <= now) {
     const type = facts.capacity.find((entry) => entry.type === job.type);
     if (type !== undefined && type.running >= type.limit) {
-      yield {
-        code: 'type_at_limit', message: `${type.running} jobs of type ${type.type} run; the limit is ${type.limit}.`,
-        unblock: `Wait for one to end, or PATCH /api/types/${type.type} {"concurrency":${Math.max(1, type.limit * 2)}}`,
-      };
+      const raise = `PATCH /api/types/${type.type} {"concurrency":${Math.max(1, type.limit * 2)}}`;
+      yield type.limit === 0
+        ? { code: 'type_at_limit', message: `The type ${type.type} is stopped: its limit is 0.`, unblock: raise }
+        : { code: 'type_at_limit', message: `As many jobs of type ${type.type} run as may: ${type.limit}.`, unblock: `Wait for one to end, or ${raise}` };
     }
   }
   if (at === 0 && facts.health === 'full') yield { code: 'storage_full', message: 'The disk is full; no new work is started.', unblock: 'Free space on the disk of the database; work goes on by itself.' };

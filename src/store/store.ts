@@ -38,7 +38,7 @@ export interface JobRecord {
   readonly result: string | null;
   /** The event that ended it, or null. */
   readonly finalSeq: number | null;
-  /** Ended attempts that did not end the job, oldest first; the newest 100. */
+  /** Ended attempts that did not end the job, and the one that used up the budget; oldest first, the newest 100. */
   readonly attempts: readonly AttemptRecord[];
 }
 

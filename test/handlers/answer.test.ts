@@ -36,6 +36,10 @@ describe('an envelope', () => {
     [{ state: 'PENDING', delay: 5 }, { kind: 'later', delay: 5_000 }],
     [{ state: 'completed', data: 1, message: '' }, { kind: 'done', result: '1' }],
     [{ state: 'fail' }, { kind: 'fail', error: { code: 'participant_failed' } }],
+    // A verdict is a verdict, whatever else it carries; and what it carries is not dropped.
+    [{ state: 'FAIL', error: 'not good enough' }, { kind: 'fail', error: { code: 'participant_failed' }, result: '{"state":"FAIL","error":"not good enough"}' }],
+    [{ ...id, state: 'COMPLETE', result: { x: 1 } }, { kind: 'done', result: JSON.stringify({ ...id, state: 'COMPLETE', result: { x: 1 } }) }],
+    [{ ...id, state: 'COMPLETE', message: 'only words' }, { kind: 'done', result: null }],
   ])('%j', (body, outcome) => expect(answer(200, body)).toMatchObject(outcome));
 
   it.each([

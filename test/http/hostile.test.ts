@@ -60,6 +60,7 @@ const rows: Row[] = [
   ['width of a noop', () => noop({ width: 2 }), 400, /width/],
   ['width 0', () => submit({ type: 'batch', width: 0 }), 422, /at least 1/],
   ['count 0', () => submit({ type: 'batch', completion: { count: 0 } }), 422, /at least 1/],
+  ['count beyond its children', () => submit({ type: 'batch', completion: { count: 5 }, children: [{ type: 'noop' }] }), 422, /wants 5 completed children and has 1/],
   ['percent 101', () => submit({ type: 'batch', completion: { percent: 101 } }), 422, /at most 100/],
   ['count and percent', () => submit({ type: 'batch', completion: { count: 1, percent: 1 } }), 400, /completion/],
   ['a parent in a child', () => submit({ type: 'batch', children: [{ type: 'noop', parentId: open }] }), 400, /children\/0/],

@@ -8,7 +8,7 @@ import { typeParams } from './query.ts';
 import { sendJson } from './reply.ts';
 import { concurrencyBody, typeListSchema, typeSchema } from './schemas.ts';
 
-export function registerTypes(instance: FastifyInstance, { capacity, store }: HttpDeps): void {
+export function registerTypes(instance: FastifyInstance, { capacity, store, log }: HttpDeps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
 
   app.get('/api/types', {
@@ -26,7 +26,9 @@ export function registerTypes(instance: FastifyInstance, { capacity, store }: Ht
   }, async ({ params, body }, reply): Promise<FastifyReply> => {
     const types = capacity.list().map(({ type }) => type);
     if (!types.includes(params.type)) throw new DomainError('not_found', `There is no job type ${params.type}.`, { hint: `The types are ${types.join(', ')}.` });
+    const from = capacity.list().find(({ type }) => type === params.type)?.limit;
     capacity.set(params.type, body.concurrency);
+    log.info({ type: params.type, from, to: body.concurrency }, 'The limit of a job type was changed');
     const entry = capacity.list().find(({ type }) => type === params.type);
     return sendJson(reply, JSON.stringify({ ...entry, ready: await store.hasReady(params.type) }));
   });

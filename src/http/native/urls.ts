@@ -10,7 +10,7 @@ export function checkUrls(jobs: readonly Submit[], base: string, refuseUrl: (url
   if (first === undefined) return;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
   throw new Refusal('invalid', `${first.pointer} may not be called: ${first.detail}${more}`, {
-    hint: 'Name an address that jobs may call, or allow its range with MUSTER_EGRESS_ALLOW when the server starts.', errors: errors.slice(0, 20),
+    hint: 'Each entry of errors says what is wrong with its address and what would be taken.', errors: errors.slice(0, 20),
   });
 }
 

@@ -72,8 +72,8 @@ const attemptText = (a: ShownAttempt | AttemptRecord): string =>
 
 function attemptsText(record: JobRecord): string {
   const last = lastAttempt(record.job);
-  const ended = last === null ? record.attempts : record.attempts.filter((attempt) => attempt.number !== last.number);
-  return `[${[...ended, ...(last === null ? [] : [last])].map(attemptText).join(',')}]`;
+  const isKept = last !== null && record.attempts.some((attempt) => attempt.number === last.number);
+  return `[${[...record.attempts, ...(last === null || isKept ? [] : [last])].map(attemptText).join(',')}]`;
 }
 
 function optionsText(spec: JobSpec): string {

@@ -60,7 +60,7 @@ export class LogTables {
     this.#events = db.prepare(insertEvents(BLOCK));
     this.#run = db.prepare(INSERT_RUN);
     this.#input = db.prepare('INSERT INTO input (job_key, body, sum) VALUES (?, ?, ?)');
-    this.#attempt = db.prepare('INSERT OR REPLACE INTO attempt (job_key, number, outcome, started_at, ended_at, error, worker) VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#attempt = db.prepare('INSERT OR IGNORE INTO attempt (job_key, number, outcome, started_at, ended_at, error, worker) VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#remember = db.prepare('INSERT INTO idempotency (scope, key, body_hash, job_ids, created_at) VALUES (?, ?, ?, ?, ?)');
     this.#known = db.prepare('SELECT body_hash AS bodyHash, job_ids AS jobIds FROM idempotency WHERE scope = ? AND key = ?');
     this.#keepSeq = db.prepare("INSERT INTO meta (name, value) VALUES ('last_seq', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value");

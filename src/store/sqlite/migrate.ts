@@ -5,7 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** "MSTR": tells our file from any other SQLite file. */
 export const APPLICATION_ID = 0x4d535452;
 
-export class SchemaError extends Error {}
+/** `code` survives the way out of the writer's thread; the class does not. */
+export class SchemaError extends Error {
+  readonly code = 'MUSTER_SCHEMA';
+}
 
 export function migrate(db: Database.Database, folder: URL): void {
   const files = readdirSync(folder).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();

@@ -14,7 +14,10 @@ const WAL_BYTES_KEPT = 16 * 1024 * 1024;
 /** Page cache of one connection, KiB: the hot ends of all indexes of a few million jobs. */
 const CACHE_KIB = 64 * 1024;
 
-export class DamagedFile extends Error {}
+/** `code` survives the way out of the writer's thread; the class does not. */
+export class DamagedFile extends Error {
+  readonly code = 'MUSTER_DAMAGED';
+}
 export class AlreadyOwned extends Error {}
 
 /** The writer's connection. Order: open → pragmas read back → quick_check → checkpoint → migrations. */

@@ -128,7 +128,8 @@ export function clockContract(open: OpenStore): void {
       await t.b.fail((await t.b.claim())[0]!, true);
       const { job, attempts } = await t.b.record(id);
       expect(job).toMatchObject({ status: 'failed', attempt: 3, error: { code: 'attempts_exhausted', retryable: false } });
-      expect(attempts.map((attempt) => [attempt.number, attempt.outcome])).toEqual([[1, 'failed'], [2, 'failed']]);
+      expect(attempts.map((attempt) => [attempt.number, attempt.outcome])).toEqual([[1, 'failed'], [2, 'failed'], [3, 'failed']]);
+      expect(attempts.at(-1)?.error?.code).not.toBe('attempts_exhausted'); // the last attempt keeps its own error
     });
 
     test('a terminal failure ends it at once, with its own code and result', async () => {

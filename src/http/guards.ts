@@ -20,6 +20,8 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     reply.header('x-content-type-options', 'nosniff');
+    const isStopping = deps.phase() === 'stopping';
+    if (isStopping) reply.header('connection', 'close'); // a connection kept would be cut before its next request is read
     const { host } = request.headers;
     if (host === undefined && request.raw.httpVersionMinor !== 0) return done(new Refusal('invalid_request', 'An HTTP/1.1 request has a Host header.', { hint: 'Send the name or address of this server as Host.' }));
     if (hosts !== null && host !== lastGood) {
@@ -31,10 +33,7 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
     }
     if (!READS.has(request.method)) {
       if (isForeign(request)) return done(new Refusal('cross_site', 'A browser sent this on behalf of another web site.'));
-      if (deps.phase() === 'stopping') {
-        reply.header('connection', 'close');
-        return done(new DomainError('unavailable', 'The server is stopping and takes no changes.'));
-      }
+      if (isStopping) return done(new DomainError('unavailable', 'The server is stopping and takes no changes.'));
     }
     return done();
   });

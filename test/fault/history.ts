@@ -117,7 +117,9 @@ export function checkHistory(job: JobRow, events: readonly EventRow[], attemptRo
   if (attempt !== job.attempt) say('I8', `its events tell of ${attempt} attempts, the row of ${job.attempt}`);
   if (failures !== job.failures) say('I8', `its events tell of ${failures} failures, the row of ${job.failures}: a kill must burn no retry`);
   if (interruptions !== job.interruptions) say('I8', `its events tell of ${interruptions} interruptions, the row of ${job.interruptions}`);
-  const closed = job.attempt - (job.attempt_started_at === null ? 0 : 1);
+  // The attempt that ended the job is read off the job, but for the last of many: its own error stands on record too.
+  const isExhausted = job.status === 'failed' && job.error !== null && (JSON.parse(job.error) as { code: string }).code === 'attempts_exhausted';
+  const closed = job.attempt - (job.attempt_started_at === null || isExhausted ? 0 : 1);
   if (attemptRows !== closed) say('I8', `${attemptRows} ended attempts are on record, ${closed} ended`);
   if ((job.type === 'noop' || job.type === 'request') && leases !== job.lease_epoch) say('I9', `${leases} leases were given, the epoch is ${job.lease_epoch}`);
   if (isFinal(job.status)) {

@@ -58,7 +58,7 @@ for (const name of names) {
     results.push(result);
     done += CAMPAIGN_RUNS;
     if (result.report !== null) { failed = true; console.log(result.report); }
-    else console.log(`${name} ${Math.min(done, runs)}/${runs}: ${result.counts.jobs} jobs, ${result.counts.acks} acknowledged, nothing lost`);
+    else console.log(`${name} ${Math.min(done, runs)}/${runs}: ${result.counts.jobs} jobs, ${result.counts.acks} acknowledged, nothing lost${nemesis.facts === undefined ? '' : `; ${nemesis.facts()}`}`);
   }
   if (results.length > 0) console.log(summary(name, results));
 }

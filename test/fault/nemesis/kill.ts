@@ -33,5 +33,6 @@ export const createKill = (): Nemesis & { readonly kills: () => number } => {
       await startServer();
     },
     async teardown() {},
+    facts: () => `${kills} SIGKILLs`,
   };
 };

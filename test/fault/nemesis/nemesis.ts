@@ -32,4 +32,6 @@ export interface Nemesis {
   /** Ends the harm: the server listens again. */
   heal(field: Field): Promise<void>;
   teardown(field: Field): Promise<void>;
+  /** Figures of its own for the summary. */
+  facts?(): string;
 }

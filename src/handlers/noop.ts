@@ -4,9 +4,8 @@ import { reasonOf } from './egress/exchange.ts';
 import type { Handler } from './handler.ts';
 import { noopInput } from './inputs.ts';
 
-export const createNoop = (clock: Clock): Handler => async (job, context) => {
+export const createNoop = (clock: Clock): Handler => async (job, { signal }) => {
   if (job.input === '{}') return { kind: 'done', result: null }; // the benchmarks' case: nothing to read
-  const { signal } = context; // made when it is asked for
   const { result, sleep, fail } = noopInput.parse(JSON.parse(job.input));
   if (sleep !== undefined && sleep > 0) {
     await new Promise<void>((resolve) => {

@@ -19,8 +19,7 @@ export class Running {
   readonly context: HandlerContext;
   /** Its lease is gone or the server stops: the outcome no longer counts. */
   revoked = false;
-  /** Made when somebody asks for it: most runs are never cut, and it costs more than the rest of a short run. */
-  #signal: AbortController | null = null;
+  readonly #abort = new AbortController();
   readonly #clock: Clock;
   readonly #send: (note: Note) => void;
   #lines: string[] = [];
@@ -32,9 +31,8 @@ export class Running {
     this.claim = claim;
     this.#clock = clock;
     this.#send = send;
-    const controller = (): AbortController => this.#controller();
     this.context = {
-      get signal() { return controller().signal; },
+      signal: this.#abort.signal,
       log: (line) => this.#log(line),
       progress: (fraction) => {
         if (this.revoked || this.#ended || Number.isNaN(fraction)) return;
@@ -46,7 +44,7 @@ export class Running {
   }
 
   abort(reason: string): void {
-    this.#controller().abort(new Error(reason));
+    this.#abort.abort(new Error(reason));
   }
 
   /** Sends what was gathered and takes no more; call before the outcome, so that no line comes after the end. */
@@ -65,8 +63,6 @@ export class Running {
     this.#progress = undefined;
     this.#send(progress === undefined ? { lines } : { lines, progress });
   }
-
-  #controller(): AbortController { return (this.#signal ??= new AbortController()); }
 
   #log(line: string): void {
     if (this.revoked || this.#ended) return;

@@ -121,9 +121,9 @@ export async function startApp({ config, clock, log, version, onFailure, store: 
     dispatcher.pauseClaims();
     await sweeper.stop();
     const stopRuns = dispatcher.stop(STOP_GRACE);
+    await new Promise<void>((resolve) => { clock.after(LINGER, resolve); });
     const cut = clock.after(DRAIN_MAX, () => server.server.closeAllConnections());
     await Promise.all([server.close(), stopRuns]);
-    await new Promise<void>((resolve) => { clock.after(LINGER, resolve); });
     cut();
     await letGo();
   };

@@ -1,6 +1,6 @@
 // The process: environment in, listen, stop on a signal, exit code out. Started by start.mjs, which checks Node's version.
 import { readFileSync } from 'node:fs';
-import { startApp } from './app.ts';
+import { type App, startApp } from './app.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { systemClock } from './runtime/system-clock.ts';
 import { AlreadyOwned } from './store/sqlite/index.ts';
@@ -37,8 +37,30 @@ process.on('unhandledRejection', (error) => {
   process.exit(EXIT.software);
 });
 
+let app: App | null = null;
+/** npm passes Ctrl-C on to a process that the terminal told already: within this it is the same one. */
+const SAME_SIGNAL = 500;
+let toldAt: number | null = null;
+/** Also while starting: then it stops as soon as it can be stopped. */
+function stop(): void {
+  app?.stop().then(
+    () => { log.info('Stopped'); process.exit(0); },
+    (error: unknown) => { log.fatal({ err: error }, 'The stop failed'); process.exit(EXIT.software); },
+  );
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    const now = systemClock.monotonic();
+    if (toldAt !== null && now - toldAt < SAME_SIGNAL) return;
+    if (toldAt !== null) process.exit(128 + (signal === 'SIGTERM' ? 15 : 2)); // the second time means now
+    toldAt = now;
+    log.info({ signal }, 'Stopping: open requests end, streams are told to come back');
+    stop();
+  });
+}
+
 try {
-  const app = await startApp({
+  app = await startApp({
     config: settings, clock: systemClock, log, version,
     onFailure: (error) => {
       log.fatal({ err: error }, 'The disk failed: the process stops at once. The next start checks the file before it takes a write');
@@ -49,19 +71,7 @@ try {
   if (!settings.egressLoopback) log.warn('It listens beyond this machine and has no authentication: put a proxy that has it in front');
   if (settings.debug) log.info('Development: /api/debug is open. Set MUSTER_ENV=production to close it');
   if (settings.egressAllow.cidrs.length + settings.egressAllow.ports.length > 0) log.warn({ ...settings.egressAllow }, 'Outbound calls may reach these besides the public addresses');
-
-  let signals = 0;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      signals += 1;
-      if (signals > 1) process.exit(128 + (signal === 'SIGTERM' ? 15 : 2)); // the second time means now
-      log.info({ signal }, 'Stopping: open requests end, streams are told to come back');
-      app.stop().then(
-        () => { log.info('Stopped'); process.exit(0); },
-        (error: unknown) => { log.fatal({ err: error }, 'The stop failed'); process.exit(EXIT.software); },
-      );
-    });
-  }
+  if (toldAt !== null) stop();
 } catch (error) {
   if (error instanceof ConfigError) say(EXIT.config, error.message);
   if (error instanceof AlreadyOwned) say(EXIT.ownedElsewhere, error.message);

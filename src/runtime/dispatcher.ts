@@ -212,6 +212,11 @@ export class Dispatcher implements Service, Runner, Capacity {
     const list = this.#ended;
     this.#ended = [];
     if (list.length === 0) return;
+    this.#send(list);
+    for (const type of this.#slots.keys()) this.#claim(type);
+  }
+
+  #send(list: readonly Ended[]): void {
     this.#ending += 1;
     this.#o.jobs.execute({ kind: 'finish', ended: list }).then(() => {
       this.#ending -= 1;
@@ -222,9 +227,10 @@ export class Dispatcher implements Service, Runner, Capacity {
         this.#ended.push(...list);
         this.#flushing = true;
         this.#o.clock.after(RETRY_AFTER, () => this.#flush());
+      } else if (error instanceof DomainError && error.code === 'unavailable' && list.length > 1 && this.#o.store.health() === 'ok') {
+        for (const ended of list) this.#send([ended]); // one of them cannot be written: its neighbours can
       } else this.#failed(error, 'finish');
     });
-    for (const type of this.#slots.keys()) this.#claim(type);
   }
 
   #renewLater(): void {

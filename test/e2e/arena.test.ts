@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -199,5 +199,31 @@ describe('the process', () => {
       : spawnSync(old, ['src/start.mjs']);
     expect(ran.status).toBe(78);
     expect(ran.stderr.toString()).toContain('Muster needs Node 24 or newer');
+  });
+});
+
+describe('the file', () => {
+  test('has one owner whatever name it is called by', async () => {
+    const link = join(folder, 'link.db');
+    symlinkSync(join(folder, 'muster.db'), link);
+    const second = new ServerProcess(['src/start.mjs'], link);
+    expect(await second.exited).toEqual({ code: 73, signal: null });
+  });
+});
+
+describe('npm start', () => {
+  test('passes SIGTERM on: the server stops with it', async () => {
+    const npm = spawn('npm', ['start'], { env: { ...process.env, PORT: '0', MUSTER_DB: join(folder, 'npm.db') }, stdio: ['ignore', 'pipe', 'ignore'] });
+    let said = '';
+    const closed = new Promise<void>((resolve) => { npm.stdout.once('close', () => resolve()); }); // when the server, too, has let go of it
+    await new Promise<void>((resolve) => {
+      npm.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+        if (said.includes('Muster listens on')) resolve();
+      });
+    });
+    npm.kill('SIGTERM');
+    await closed;
+    expect(said).toContain('"msg":"Stopped"');
   });
 });

@@ -45,7 +45,7 @@ beforeAll(async () => {
 afterAll(async () => {
   const gone = new Promise((resolve) => { shell.stdout!.once('close', resolve); }); // when the last of the group lets go of it
   process.kill(-shell.pid!, 'SIGTERM');
-  shell.stdin!.end('exit\n');
+  shell.stdin!.destroy();
   await gone;
   rmSync(folder, { recursive: true, force: true });
 });

@@ -4,7 +4,7 @@ import type { Policies } from '../../domain/policy.ts';
 import { newJobId } from './ids.ts';
 import { Committer, isFull } from './committer.ts';
 import { Engine, type EngineOptions } from './engine.ts';
-import { openWriter } from './open.ts';
+import { checkpoint, openWriter } from './open.ts';
 import type Database from 'better-sqlite3';
 
 export interface Core {
@@ -37,7 +37,7 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
       }
     },
     close: () => {
-      if (path !== ':memory:') db.pragma('wal_checkpoint(TRUNCATE)');
+      if (path !== ':memory:') checkpoint(db);
       db.close();
     },
   };

@@ -58,8 +58,8 @@ export interface SqliteStore extends Store {
 
 /** @throws AlreadyOwned, DamagedFile, SchemaError, or what SQLite says: nothing is served then. */
 export async function openStore(options: StoreOptions): Promise<SqliteStore> {
-  const { path, clock } = options;
-  preparePath(path);
+  const { clock } = options;
+  const path = preparePath(options.path);
   const release = takeOwnership(path);
   const waiting = new Map<number, Waiting>();
   const counts = new Map<number, (count: number) => void>();
@@ -104,7 +104,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   let line: Line;
   try {
     if (inline) core = openCore(path, options.policies, options.synchronous ?? 'FULL', options.chance);
-    line = core === null ? await threadLine(options, receive, fail) : inlineLine(core, receive);
+    line = core === null ? await threadLine(path, options, receive, fail) : inlineLine(core, receive);
   } catch (error) {
     release();
     throw error;
@@ -184,8 +184,8 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   };
 }
 
-function threadLine(options: StoreOptions, receive: (report: Report) => void, fail: (message: string) => void): Promise<Line> {
-  const data: WriterData = { path: options.path, policies: options.policies, synchronous: options.synchronous ?? 'FULL' };
+function threadLine(path: string, options: StoreOptions, receive: (report: Report) => void, fail: (message: string) => void): Promise<Line> {
+  const data: WriterData = { path, policies: options.policies, synchronous: options.synchronous ?? 'FULL' };
   const worker = new Worker(options.writerModule ?? new URL('./writer.ts', import.meta.url), { workerData: data, name: 'writer' });
   return new Promise((resolve, reject) => {
     worker.on('message', (report: Report) => {

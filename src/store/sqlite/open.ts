@@ -1,6 +1,6 @@
 // Opening the file: pragmas set and read back, checked before it is trusted, one owner.
 import Database from 'better-sqlite3';
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { migrate } from './migrate.ts';
@@ -35,12 +35,21 @@ export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' 
     db.pragma('temp_store = MEMORY');
     db.function('crc32', { deterministic: true }, (text: unknown) => (text === null ? 0 : crc32(String(text))));
     checkFile(db, path);
-    if (path !== ':memory:') db.pragma('wal_checkpoint(TRUNCATE)');
+    if (path !== ':memory:') checkpoint(db);
     migrate(db, MIGRATIONS);
     return db;
   } catch (error) {
     db.close();
     throw error;
+  }
+}
+
+/** Moves the log into the database. A full disk leaves it where it is, which loses nothing; any other failure is thrown. */
+export function checkpoint(db: Database.Database): void {
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError && error.code === 'SQLITE_FULL')) throw error;
   }
 }
 
@@ -65,12 +74,16 @@ function checkFile(db: Database.Database, path: string): void {
   if (found !== 'ok') throw new DamagedFile(`The database file ${path} is damaged (${String(found)}). Keep it, and restore the newest backup beside it.`);
 }
 
-/** Makes the folder and file private to this user, whatever the umask. */
-export function preparePath(path: string): void {
-  if (path === ':memory:') return;
+/**
+ * Makes the folder and file private to this user, whatever the umask.
+ * Returns the file's own path: by a link to it two processes would each lock another side file and both own it.
+ */
+export function preparePath(path: string): string {
+  if (path === ':memory:') return path;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600));
   chmodSync(path, 0o600);
+  return realpathSync(path);
 }
 
 /**

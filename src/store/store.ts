@@ -58,13 +58,13 @@ export interface JobFilter {
   readonly parentId?: string;
   readonly rootId?: string;
   readonly tag?: string;
-  /** Looked for in id, type and input; case-insensitive for ASCII. */
+  /** Looked for in id, type and the first 4,096 characters of the input; case-insensitive for ASCII. */
   readonly text?: string;
 }
 
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Pass as `after` to go on; null at the end. A page may be short, even empty, and still have one. */
+  /** Pass as `after` to go on; null at the end. A page may be short (it ends near 8 MiB), even empty, and still have one. */
   readonly next: number | null;
 }
 

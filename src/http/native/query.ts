@@ -42,7 +42,7 @@ export const idParams = z.strictObject({ id: jobId });
 export const typeParams = z.strictObject({ type: z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'is not the name of a job type') });
 export const listQuery = z.strictObject({
   status: statusList.optional(), type: word(64, 'Job type').optional(), parent: jobId.optional(), root: jobId.optional(), tag: word(128, 'A tag').optional(),
-  text: word(200, 'Looked for in id, type and input').optional(), limit, cursor: cursor('j').optional(),
+  text: word(200, 'Looked for in id, type and the first 4,096 characters of the input (as JSON text); upper and lower case of ASCII are the same').optional(), limit, cursor: cursor('j').optional(),
 });
 export const childrenQuery = z.strictObject({ status: statusList.optional(), limit, cursor: cursor('c').optional() });
 export const waitQuery = z.strictObject({ wait: number(0, MAX_WAIT / 1_000, 'Seconds to wait for the end of the job').optional() });

@@ -13,7 +13,7 @@ import { fullJobText, listedJobText, sendJson, whenGone } from './reply.ts';
 import { eventListSchema, explainSchema, jobListSchema, jobSchema } from './schemas.ts';
 
 const DEFAULT_EVENTS = 200;
-/** A page ends early rather than be larger: 200 jobs of 1 MiB each would hold the process up. Characters. */
+/** A page of events ends early rather than be larger; the store cuts pages of jobs alike. Characters. */
 const PAGE_BYTES = 8 * 1_048_576;
 
 export const noSuchJob = (id: string): DomainError => new DomainError('not_found', `There is no job ${id}.`, { hint: 'Check the id; a deleted job is gone for good.' });
@@ -25,7 +25,7 @@ export function registerReads(instance: FastifyInstance, deps: HttpDeps): void {
   app.get('/api/jobs', {
     schema: {
       operationId: 'listJobs', tags: ['Jobs'], summary: 'List jobs, newest first', querystring: listQuery,
-      description: 'A page may be short, even empty, and still have a `nextCursor`. The `result` of a batch stands in GET /api/jobs/{id} only.',
+      description: 'A page may be short, even empty, and still have a `nextCursor`: `text` looks at a share of the jobs for each. The `result` of a batch stands in GET /api/jobs/{id} only.',
       response: answers({ 200: ['One page', jobListSchema] }, 503),
     },
   }, async ({ query }, reply) => {
@@ -49,14 +49,7 @@ export function registerReads(instance: FastifyInstance, deps: HttpDeps): void {
 
   async function sendPage(reply: FastifyReply, kind: string, limit: number, read: (limit: number) => Promise<Page<JobRecord>>): Promise<FastifyReply> {
     const cursor = await store.lastSeq();
-    let page = await read(limit);
-    let fits = 0;
-    for (let bytes = 0; fits < page.items.length; fits++) {
-      const { input, result } = page.items[fits] as JobRecord;
-      bytes += input.length + (result?.length ?? 0);
-      if (bytes > PAGE_BYTES && fits > 0) break;
-    }
-    if (fits < page.items.length) page = await read(fits); // read again, for the cursor that stands at its end
+    const page = await read(limit);
     return sendJson(reply, `{"jobs":[${page.items.map((record) => listedJobText(deps, record, cursor)).join(',')}],"nextCursor":${JSON.stringify(encodeCursor(kind, page.next))}}`);
   }
 

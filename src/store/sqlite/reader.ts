@@ -28,6 +28,9 @@ export const HOT_READ_SQL = {
     WHERE j.parent_key = ? AND j.ordinal > ? ORDER BY j.ordinal LIMIT 200`,
 } as const;
 
+/** Inputs and results in one page, characters: 200 jobs of 1 MiB each would hold the process up for a second. */
+const PAGE_CHARS = 8 * 1_048_576;
+
 type EventRow = [seq: number, id: string, type: EventType, at: number, data: string | null, sum: number, rootKey: number];
 
 export class Reader {
@@ -60,12 +63,12 @@ export class Reader {
     const parent = keyOf(filter.parentId);
     const root = keyOf(filter.rootId);
     if (parent === null || root === null) return { items: [], next: null };
-    const { sql, params, scans } = listSql(filter, parent, root, after, limit);
-    const rows = this.#raw(sql).all(params) as JobRow[];
-    const items = rows.map((row) => this.#record(this.#place(row)));
-    const last = rows.at(-1)?.[0] as number | undefined;
-    if (last !== undefined && rows.length === limit) return { items, next: last };
-    return { items, next: scans === null ? null : scans(this.#db) };
+    const { sql, params, share } = listSql(filter, parent, root, after, limit);
+    const searched = share?.(this.#db) ?? null;
+    const rows = this.#raw(sql).all(searched === null ? params : { ...params, from: searched.from }) as JobRow[];
+    const items = this.#records(rows);
+    const isCut = items.length < rows.length || rows.length === limit;
+    return { items, next: isCut ? (rows[items.length - 1]?.[0] as number | undefined) ?? null : (searched?.next ?? null) };
   }
 
   children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
@@ -74,8 +77,8 @@ export class Reader {
     const only = status === null ? '' : `AND status IN (${status.map(() => '?').join(', ')})`;
     const rows = this.#raw(`SELECT ${JOB_COLUMNS} FROM job WHERE parent_key = ? AND ordinal > ? ${only} ORDER BY ordinal LIMIT ?`)
       .all(parent, after ?? -1, ...(status ?? []), limit) as JobRow[];
-    const items = rows.map((row) => this.#record(this.#place(row)));
-    return { items, next: rows.length === limit ? (items.at(-1)?.job.ordinal ?? null) : null };
+    const items = this.#records(rows);
+    return { items, next: items.length < rows.length || rows.length === limit ? (items.at(-1)?.job.ordinal ?? null) : null };
   }
 
   childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } {
@@ -131,6 +134,19 @@ export class Reader {
       this.#rootIds.set(key, id);
     }
     return id;
+  }
+
+  /** As many of the rows as a page holds, at least one. */
+  #records(rows: readonly JobRow[]): JobRecord[] {
+    const items: JobRecord[] = [];
+    let left = PAGE_CHARS;
+    for (const row of rows) {
+      const record = this.#record(this.#place(row));
+      left -= record.input.length + (record.result?.length ?? 0);
+      if (left < 0 && items.length > 0) break;
+      items.push(record);
+    }
+    return items;
   }
 
   #record(placed: Placed): JobRecord {

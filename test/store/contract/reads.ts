@@ -72,6 +72,41 @@ export function readContract(open: OpenStore): void {
       expect(await ids({ text: "' OR 1=1 --" })).toEqual([]);
     });
 
+    test('text is looked for at the beginning of an input only, and a text made to be slow is found like any other', async () => {
+      const make = async (text: string): Promise<string> => (await t.b.submit(plan({ input: JSON.stringify(text) }))).id;
+      const early = await make(`${'é'.repeat(4_000)}needle`);
+      await make(`${'é'.repeat(4_096)}needle`);
+      expect(await ids({ text: 'Needle' })).toEqual([early]);
+      const slow = await make(`${'a'.repeat(3_000)}b`);
+      await make('a'.repeat(3_000));
+      expect(await ids({ text: `${'A'.repeat(199)}B` })).toEqual([slow]);
+    });
+
+    test('a search looks at so many jobs and so many bytes for a page, and the pages lead through all', async () => {
+      const first = await t.b.submit(plan({ input: '"first"' }));
+      await t.b.run({ kind: 'submit', jobs: leaves(1_500) });
+      const page = await t.b.store.jobs({ text: 'first' }, null, 10);
+      expect([page.items.length, page.next === null]).toEqual([0, false]);
+      expect(await ids({ text: 'first' })).toEqual([first.id]);
+      const last = await t.b.submit(plan({ input: '"last"' }));
+      for (let i = 0; i < 20; i++) await t.b.submit(plan({ input: JSON.stringify('x'.repeat(1_000_000)) }));
+      const big = await t.b.store.jobs({ text: 'last' }, null, 10);
+      expect([big.items.length, big.next === null]).toEqual([0, false]);
+      expect(await ids({ text: 'last' })).toEqual([last.id]);
+    });
+
+    test('a page ends before it has read much more than 8 MiB, and the next one goes on there', async () => {
+      const input = JSON.stringify('x'.repeat(1_000_000));
+      const root = await t.b.submit(batch(leaves(10, { input })));
+      const page = await t.b.store.jobs({ parentId: root.id }, null, 200);
+      expect(page.items).toHaveLength(8);
+      expect((await t.b.store.jobs({ parentId: root.id }, page.next, 200)).items).toHaveLength(2);
+      const children = await t.b.store.children(root.id, null, null, 200);
+      expect(children.items).toHaveLength(8);
+      const rest = await t.b.store.children(root.id, null, children.next, 200);
+      expect([rest.items.map((item) => item.job.ordinal), rest.next]).toEqual([[8, 9], null]);
+    });
+
     test('children come by ordinal, and by status where asked', async () => {
       const root = await t.b.submit(batch(leaves(5)));
       const children = await t.b.children(root.id);

@@ -86,14 +86,17 @@ export class Reader {
     const results: ChildResult[] = [];
     let left = maxBytes;
     for (let after = -1; parent !== null; ) {
-      const rows = this.#raw(HOT_READ_SQL.childResults).all(parent, after) as [string, string, number, JobStatus, string | null, string | null, number | null][];
+      let count = 0;
+      // One by one: 200 results of 1 MiB would be read to use one of them.
+      const rows = this.#raw(HOT_READ_SQL.childResults).iterate(parent, after) as IterableIterator<[string, string, number, JobStatus, string | null, string | null, number | null]>;
       for (const [id, type, ordinal, status, error, data, sum] of rows) {
+        count += 1;
         left -= (data?.length ?? 0) + 64;
         if (left < 0) return { results, truncated: true };
         results.push({ id, type, ordinal, status, error: error === null ? null : JSON.parse(error), result: resultOf(data, sum ?? 0, id) });
         after = ordinal;
       }
-      if (rows.length < 200) break;
+      if (count < 200) break;
     }
     return { results, truncated: false };
   }

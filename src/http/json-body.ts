@@ -90,6 +90,25 @@ function countKeys(value: unknown, strings: boolean): number {
   return keys;
 }
 
+/**
+ * JSON inside a string, by the same rules; text that is no JSON is itself.
+ * @throws Refusal malformed_body
+ */
+export function parseData(text: string, name: string): unknown {
+  let json = text;
+  try {
+    JSON.parse(text);
+  } catch {
+    json = JSON.stringify(text);
+  }
+  try {
+    return parseJson(Buffer.from(json));
+  } catch (error) {
+    if (error instanceof Refusal) throw new Refusal(error.code, `${name}: ${error.message}`, error.hint === undefined ? {} : { hint: error.hint });
+    throw error;
+  }
+}
+
 /** @throws Refusal malformed_body */
 export function parseJson(body: Buffer, from = 0, to = body.length): unknown {
   const part = from === 0 && to === body.length ? body : body.subarray(from, to);

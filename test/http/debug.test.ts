@@ -53,3 +53,26 @@ test('the participant answers PENDING n times for each job, then its end for eve
   expect((await bench.inject({ method: 'GET', url: '/api/debug/participant/c?end=maybe' })).statusCode).toBe(400);
   expect((await bench.inject({ method: 'GET', url: '/api/debug/participant/c?pending=-1' })).statusCode).toBe(400);
 });
+
+test.each([
+  ['100,000 levels', '['.repeat(100_000) + ']'.repeat(100_000), /data: .*deeper than 64/], ['65 levels', '['.repeat(65) + ']'.repeat(65), /deeper than 64/],
+  ['a duplicate key', '{"a":1,"a":2}', /stands twice/], ['a prototype key', '{"__proto__":{}}', /__proto__/], ['a number too large', '1e999', /too large/],
+  ['half a surrogate pair', '"\\ud800"', /surrogate/],
+])('data is held to the rules of a body: %s', async (_name, data, says) => {
+  const before = await bench.seq();
+  const answers = [
+    await post('/api/debug/request', { url: 'http://127.0.0.1:8000/', method: 'POST', data }),
+    await post('/api/debug/batch', { url: 'x', urls: ['http://127.0.0.1:8000/'], data }),
+    ...(data.length > 10_000 ? [] : [await bench.inject({ method: 'GET', url: `/api/debug/participant/d?data=${encodeURIComponent(data)}` })]),
+  ];
+  for (const answer of answers) {
+    expect([answer.statusCode, answer.json().code]).toEqual([400, 'malformed_body']);
+    expect(answer.json().detail).toMatch(says);
+  }
+  expect(await bench.seq()).toBe(before);
+});
+
+test('data that is text has no NUL either', async () => {
+  expect((await bench.inject({ method: 'GET', url: '/api/debug/participant/d?data=a%00b' })).statusCode).toBe(400);
+  expect(await bench.get('/api/debug/participant/d?data=%5Bnot%20json')).toMatchObject({ data: '[not json' });
+});

@@ -8,6 +8,7 @@ import { EMPTY_SPEC, type JobStatus } from '../../domain/job.ts';
 import type { JobRecord } from '../../store/store.ts';
 import { answers } from '../answers.ts';
 import type { HttpDeps } from '../deps.ts';
+import { parseData } from '../json-body.ts';
 import { Participants, SCRIPT_QUERY } from './participant.ts';
 import { sendJson } from './reply.ts';
 import { jobId } from './schemas.ts';
@@ -45,12 +46,7 @@ function toRow({ job, input }: Pick<JobRecord, 'job' | 'input'>): z.output<typeo
 
 /** The contract's data is a string: JSON if it parses as such, else text; null is no body. */
 function bodyOf(data: string | null): unknown {
-  if (data === null || data === '') return undefined;
-  try {
-    return JSON.parse(data);
-  } catch {
-    return data;
-  }
+  return data === null || data === '' ? undefined : parseData(data, 'data');
 }
 
 export function registerDebug(instance: FastifyInstance, deps: HttpDeps): void {

@@ -1,5 +1,6 @@
 // The scripted participant: "not yet" a given number of times for each job id, then its end, the same for ever after.
 import { z } from 'zod';
+import { parseData } from '../json-body.ts';
 
 /** Job ids remembered; the oldest is forgotten and would start again, long after its job has ended. */
 const MAX_JOBS = 10_000;
@@ -21,6 +22,7 @@ export class Participants {
   readonly #asked = new Map<string, number>();
 
   answer(job: string, script: Script): { job_id: string; delay: number; message: string; state: string; data: unknown } {
+    const data = script.data === undefined ? undefined : parseData(script.data, 'data');
     const pending = script.pending ?? 0;
     const asked = Math.min((this.#asked.get(job) ?? 0) + 1, pending + 1); // stands still at the end
     this.#asked.delete(job);
@@ -28,15 +30,6 @@ export class Participants {
     if (this.#asked.size > MAX_JOBS) this.#asked.delete(this.#asked.keys().next().value ?? '');
     if (asked <= pending) return { job_id: job, delay: script.delay ?? 0, message: script.message ?? `not yet (${asked} of ${pending})`, state: 'PENDING', data: '' };
     const fails = script.end === 'fail';
-    return { job_id: job, delay: 0, message: script.message ?? (fails ? 'it did not work' : 'done'), state: fails ? 'FAIL' : 'COMPLETE', data: parse(script.data) ?? { job, asked } };
-  }
-}
-
-function parse(data: string | undefined): unknown {
-  if (data === undefined) return undefined;
-  try {
-    return JSON.parse(data);
-  } catch {
-    return data;
+    return { job_id: job, delay: 0, message: script.message ?? (fails ? 'it did not work' : 'done'), state: fails ? 'FAIL' : 'COMPLETE', data: data ?? { job, asked } };
   }
 }

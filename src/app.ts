@@ -1,7 +1,7 @@
 // The composition root: the one file that names every concrete part, and the order in which they start and stop.
 import { networkInterfaces } from 'node:os';
 import type { AddressInfo } from 'node:net';
-import type { Config } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import type { Clock } from './domain/clock.ts';
 import { createEgress } from './handlers/egress/client.ts';
 import { checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
@@ -65,6 +65,8 @@ export async function startApp({ config, clock, log, version, onFailure, store: 
   };
   const egress = createEgress({ policy, clock });
   const registry: Registry = createRegistry({ egress, clock, get arenaUrl() { return tools.url; } });
+  const strangers = Object.keys(config.concurrency).filter((type) => registry[type] === undefined);
+  if (strangers.length > 0) throw new ConfigError([`MUSTER_CONCURRENCY names ${strangers.join(', ')}; there are the types ${Object.keys(registry).join(', ')}.`]);
   const policies = Object.fromEntries(Object.entries(registry).map(([type, row]) => [type, row.policy]));
 
   const store = await openStore({ path: config.db, clock, policies, queueMax: config.writeQueue, ...overrides });

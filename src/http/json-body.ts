@@ -15,6 +15,12 @@ const refuse = (detail: string, hint?: string): never => {
   throw new Refusal('malformed_body', detail, hint === undefined ? {} : { hint });
 };
 
+/** @throws Refusal unsupported_media_type for a body that is compressed: it would be read as it is, and said to be no JSON. */
+export function refuseEncoding(encoding: string | undefined): void {
+  if (encoding === undefined || /^\s*(identity)?\s*$/i.test(encoding)) return;
+  throw new Refusal('unsupported_media_type', `The body has the Content-Encoding ${JSON.stringify(clip(encoding))}; bodies are read as they are.`, { hint: 'Send the body uncompressed, without a Content-Encoding header.' });
+}
+
 /** Colons outside strings, and whether any string has a \u escape. Refuses depth and numbers, which parsing would hide. */
 function scan(body: Uint8Array, from: number, to: number): { colons: number; escapes: boolean } {
   let colons = 0;

@@ -5,7 +5,7 @@ import swagger from '@fastify/swagger';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { HttpDeps } from './deps.ts';
 import { addGuards } from './guards.ts';
-import { parseJson } from './json-body.ts';
+import { parseJson, refuseEncoding } from './json-body.ts';
 import { addMeters } from './meters.ts';
 import { registerDebug } from './native/debug.ts';
 import { registerReads } from './native/reads.ts';
@@ -66,6 +66,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     if (type !== 'application/json' && !isUtf8Json(type ?? '')) return done(new Refusal('unsupported_media_type', 'JSON is UTF-8; no other charset is read.'));
     const buffer = body as Buffer;
     if (buffer.length === 0) return done(null, undefined);
+    refuseEncoding(request.headers['content-encoding']);
     return done(null, parseJson(buffer));
   });
 

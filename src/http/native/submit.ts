@@ -8,7 +8,7 @@ import { isFinal } from '../../domain/job.ts';
 import { MAX_WAIT } from '../../orchestrator/wait.ts';
 import { answers } from '../answers.ts';
 import type { HttpDeps } from '../deps.ts';
-import { parseJson } from '../json-body.ts';
+import { parseJson, refuseEncoding } from '../json-body.ts';
 import { Refusal } from '../problem.ts';
 import { fullJobText, recentCursor, sendJson, whenGone } from './reply.ts';
 import { bulkAnswer, jobSchema, type Submit, type SubmitSchemas } from './schemas.ts';
@@ -80,7 +80,8 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
 
   instance.register((scope, _options, done) => {
     const own = scope.withTypeProvider<ZodTypeProvider>();
-    scope.addContentTypeParser('application/x-ndjson', { parseAs: 'buffer', bodyLimit: BULK_LIMIT }, (_request, body, parsed) => {
+    scope.addContentTypeParser('application/x-ndjson', { parseAs: 'buffer', bodyLimit: BULK_LIMIT }, (request, body, parsed) => {
+      refuseEncoding(request.headers['content-encoding']);
       parsed(null, { jobs: parseLines(body as Buffer) });
     });
     own.post('/api/jobs/bulk', {

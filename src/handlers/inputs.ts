@@ -10,7 +10,7 @@ export const CALL_TIMEOUT_MAX = 600_000;
 const SLEEP_MAX = 86_400_000;
 
 const url = z.string().min(1).max(URL_LENGTH_MAX)
-  .describe('Where to call: http or https. $JOB$ stands for the id of the job, $ARENA$ for the base URL of this server.');
+  .describe('Where to call: http or https. $JOB$ stands for the id of the job, $ARENA$, at the start only, for the base URL of this server.');
 const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).describe('POST if there is a body, else GET.');
 const body = z.unknown().describe('Sent as JSON. A string is sent as it is if "headers" names a content-type that is not JSON.');
 const headers = z.record(z.string(), z.string()).check((context) => {
@@ -54,4 +54,4 @@ export type NoopInput = z.infer<typeof noopInput>;
 
 /** Fills in what a URL may leave open. The base URL loses its last slash, so that `$ARENA$/api` reads well. */
 export const expandUrl = (raw: string, jobId: string, arenaUrl: string): string =>
-  raw.replaceAll('$JOB$', () => encodeURIComponent(jobId)).replaceAll('$ARENA$', () => arenaUrl.replace(/\/+$/, ''));
+  raw.replaceAll('$JOB$', () => encodeURIComponent(jobId)).replace(/^\$ARENA\$/, () => arenaUrl.replace(/\/+$/, ''));

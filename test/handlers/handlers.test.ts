@@ -62,6 +62,7 @@ describe('request', () => {
     await row(registry(`${server.url}/`), 'request').run(claim({ url: '$ARENA$/api/$JOB$/x?j=$JOB$' }, { id: 'job_42' }), contextFor());
     expect(server.seen[0]?.url).toBe('/api/job_42/x?j=job_42');
     expect(expandUrl('$ARENA$/$JOB$', 'job_$&', 'http://h/$`')).toBe('http://h/$`/job_%24%26');
+    expect(expandUrl('$ARENA$/?to=$ARENA$', 'job_1', 'http://h')).toBe('http://h/?to=$ARENA$');
   });
 
   it('reports a job as its callback, once per key', async () => {

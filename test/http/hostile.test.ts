@@ -70,6 +70,8 @@ const rows: Row[] = [
   ['a bad parent id', () => noop({ parentId: '../x' }), 422, /not a job id/],
   ['a url with another scheme', () => submit({ type: 'request', input: { url: 'file:///etc/passwd' } }), 422, /#\/input\/url/],
   ['a url with a password', () => submit({ type: 'request', input: { url: 'http://a:b@example.com/' } }), 422, /password/],
+  ['$ARENA$ in the middle of a url', () => submit({ type: 'request', input: { url: 'http://example.com/?to=$ARENA$' } }), 422, /only at the start/],
+  ['$ARENA$ twice in a callback', () => noop({ callback: '$ARENA$/$ARENA$' }), 422, /#\/callback/],
   ['the address of cloud metadata', () => submit({ type: 'request', input: { url: 'http://169.254.169.254/latest' } }), 422, /#\/input\/url/],
   ['a private callback', () => noop({ callback: 'http://10.0.0.1/x' }), 422, /#\/callback/],
   ['a private participant', () => submit({ type: 'verify', input: { participants: [{ id: 'a', url: 'http://[fe80::1]/' }] } }), 422, /#\/input\/participants\/0\/url/],

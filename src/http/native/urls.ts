@@ -17,7 +17,7 @@ export function checkUrls(jobs: readonly Submit[], base: string, refuseUrl: (url
 function visit(job: Submit, at: string, refuseUrl: (url: string) => string | null, errors: FieldError[]): void {
   const check = (url: unknown, pointer: string): void => {
     if (typeof url !== 'string') return;
-    const refused = refuseUrl(url);
+    const refused = url.indexOf('$ARENA$', 1) > 0 ? 'The URL holds $ARENA$ in its middle; it stands for the whole base URL of this server, so only at the start.' : refuseUrl(url);
     if (refused !== null) errors.push({ pointer, detail: refused });
   };
   const input = job.input as { url?: unknown; participants?: unknown } | undefined;

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { IdempotencyClaim, NewJob } from '../../domain/commands.ts';
 import { MAX_TREE } from '../../domain/decide-submit.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { isFinal } from '../../domain/job.ts';
 import { MAX_WAIT } from '../../orchestrator/wait.ts';
 import { answers } from '../answers.ts';
@@ -45,7 +46,7 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
   app.post('/api/jobs', {
     schema: {
       operationId: 'submitJob', tags: ['Jobs'], summary: 'Submit a job, or a whole tree',
-      description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end. With an `Idempotency-Key` the same body gets the same job again.',
+      description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end. With an `Idempotency-Key` the same body gets the same job again, or 409 if that was deleted.',
       body: submit, response: answers({ 200: ['The job this Idempotency-Key stands for already', jobSchema], 201: ['The job as it was stored', jobSchema] }, 403, 404, 409, 413, 415, 422, 503),
     },
   }, async (request, reply) => {
@@ -59,6 +60,9 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
     const replayedId = submitted.replayed?.[0];
     const added = submitted.jobs[0];
     const id = replayedId ?? added?.id ?? '';
+    if (replayedId !== undefined && (await store.job(replayedId)) === null) {
+      throw new DomainError('conflict', `This Idempotency-Key stands for the job ${replayedId}, which was deleted.`, { hint: 'Use a new key for new work.', jobIds: submitted.replayed });
+    }
     reply.header('location', `/api/jobs/${id}`);
     if (replayedId !== undefined) reply.header('idempotency-replayed', 'true');
     const wait = preferredWait(request.headers.prefer);

@@ -65,6 +65,20 @@ describe('Idempotency-Key', () => {
     expect(first.headers['idempotency-replayed']).toBeUndefined();
   });
 
+  test('a key whose job was deleted says so, and stays used', async () => {
+    const headers = { 'idempotency-key': 'deleted' };
+    const { id } = (await post({ type: 'noop', hold: true }, headers)).json();
+    await bench.inject({ method: 'POST', url: `/api/jobs/${id}/cancel` });
+    expect((await bench.inject({ method: 'DELETE', url: `/api/jobs/${id}` })).statusCode).toBeLessThan(300);
+    const before = await bench.seq();
+    for (const more of [{}, { prefer: 'wait=5' }]) {
+      const again = await post({ type: 'noop', hold: true }, { ...headers, ...more });
+      expect([again.statusCode, again.json().code, again.json().jobIds, again.headers.location]).toEqual([409, 'conflict', [id], undefined]);
+      expect([again.json().detail, again.json().hint]).toEqual([expect.stringContaining('deleted'), expect.stringContaining('new key')]);
+    }
+    expect(await bench.seq()).toBe(before);
+  });
+
   test('eight at once make one job', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => post({ type: 'noop' }, { 'idempotency-key': 'race' })));
     expect(new Set(answers.map((answer) => answer.json().id)).size).toBe(1);

@@ -31,6 +31,11 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
       }
       lastGood = host ?? '';
     }
+    const target = request.raw.url ?? '';
+    if (hosts !== null && !target.startsWith('/')) { // GET http://name/path: routed by its path, so its name is judged too
+      const name = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
+      if (name !== undefined && !hosts.has(hostName(name) ?? '')) return done(new Refusal('misdirected', `This server does not answer for the host ${JSON.stringify(name.slice(0, 100))}.`));
+    }
     if (!READS.has(request.method)) {
       if (isForeign(request)) return done(new Refusal('cross_site', 'A browser sent this on behalf of another web site.'));
       if (isStopping) return done(new DomainError('unavailable', 'The server is stopping and takes no changes.'));

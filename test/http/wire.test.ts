@@ -130,3 +130,13 @@ test('a host name that is not ours is refused where names are listed', async () 
   expect(await Promise.all(['evil', 'evil:8000', 'localhost.evil.example', '127.0.0.1.evil', 'localhost:x', 'localhost@evil'].map(status))).toEqual([421, 421, 421, 421, 421, 421]);
   await own.close();
 });
+
+test('the host in an absolute request target is judged like Host', async () => {
+  const own = await httpBench({ allowedHosts: ['localhost', '127.0.0.1'] });
+  const at = await own.listen();
+  const ask = async (target: string, host = '127.0.0.1'): Promise<number> => statusOf(await rawExchange(at, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`));
+  expect(await ask('http://localhost:1/health')).toBe(200);
+  for (const target of ['http://evil.example/health', 'HTTP://evil.example/health', 'http://localhost@evil.example/health']) expect([target, await ask(target)]).toEqual([target, 421]);
+  expect(await ask('http://localhost/health', 'evil.example')).toBe(421);
+  await own.close();
+});

@@ -64,6 +64,7 @@ CREATE INDEX job_next_child   ON job(parent_key, ordinal) WHERE gate = 'parent';
 CREATE INDEX job_gated        ON job(root_key) WHERE gate = 'ancestor';
 CREATE INDEX job_of_tree     ON job(root_key) WHERE parent_key IS NOT NULL;   -- its root is found by its own key
 CREATE INDEX job_by_status    ON job(status, key);
+CREATE INDEX job_by_type     ON job(type, key);   -- written once a job: nothing that changes is in it
 
 CREATE TABLE input (
   job_key INTEGER PRIMARY KEY REFERENCES job(key),

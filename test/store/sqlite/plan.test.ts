@@ -48,7 +48,7 @@ test('the claim, the sweep and the next alarm read their own index, in its order
 
 describe('the list', () => {
   test.each<[JobFilter, RegExp]>([
-    [{}, /INTEGER PRIMARY KEY/], [{ status: ['failed'] }, /job_by_status/], [{ parentId: 'p' }, /job_children/], [{ rootId: 'r' }, /job_of_tree/],
+    [{}, /INTEGER PRIMARY KEY/], [{ status: ['failed'] }, /job_by_status/], [{ type: 't' }, /job_by_type/], [{ parentId: 'p' }, /job_children/], [{ rootId: 'r' }, /job_of_tree/],
     [{ tag: 't' }, /job_tag/], [{ status: ['failed'], rootId: 'r' }, /job_of_tree|job_by_status/], [{ status: ['failed'], text: 'x' }, /job_by_status/],
   ])('by %j uses an index', (filter, index) => {
     const { sql } = listSql(filter, filter.parentId === undefined ? undefined : 1, filter.rootId === undefined ? undefined : 1, null, 50);

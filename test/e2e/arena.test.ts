@@ -17,7 +17,7 @@ let url: string;
 let receiver: Server;
 let receiverUrl: string;
 let inbox: { path: string; headers: IncomingMessage['headers']; body: any }[] = [];
-let arrived: (() => void)[] = [];
+const arrived: (() => void)[] = [];
 let answerWith: (path: string) => { status: number; body: unknown } | null = () => ({ status: 200, body: { ok: true } });
 
 const start = async (): Promise<void> => {

@@ -143,7 +143,7 @@ export class Driver {
     } else if ((status === 409 || status === 404) && (submission.call.body as { parentId?: string }).parentId !== undefined) {
       ledger.refused(submission, status);
       this.open.delete((submission.call.body as { parentId: string }).parentId);
-    } else if (status !== 404 || !this.#deleted.has(submission.ids?.[0] ?? '')) this.#unexpected('submit', status, body); // a key may outlive its job
+    } else if ((status !== 404 && status !== 409) || !this.#deleted.has(submission.ids?.[0] ?? '')) this.#unexpected('submit', status, body); // a key may outlive its job
     return answer;
   }
 

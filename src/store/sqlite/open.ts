@@ -11,8 +11,13 @@ export const MIGRATIONS = new URL('../../../migrations/sqlite/', import.meta.url
 const CHECK_BYTES_MAX = 256 * 1024 * 1024;
 /** The write-ahead log is cut back to this after a checkpoint; WAL growth is bounded by short reads. */
 const WAL_BYTES_KEPT = 16 * 1024 * 1024;
-/** Page cache of one connection, KiB: the hot ends of all indexes of a few million jobs. */
-const CACHE_KIB = 64 * 1024;
+/**
+ * Page cache of the writer, KiB. Small on purpose: the file's pages are in the system's cache anyway, and a large cache of
+ * its own made every commit dearer (claim + complete at 1M queued ÷ 1k: 1.62 with 256 MiB, 1.13 with 64, 1.03 with 4).
+ */
+const WRITER_CACHE_KIB = 4 * 1024;
+/** Of the reader: the upper levels of all indexes of a few million jobs. */
+const READER_CACHE_KIB = 64 * 1024;
 
 /** `code` survives the way out of the writer's thread; the class does not. */
 export class DamagedFile extends Error {
@@ -31,7 +36,7 @@ export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' 
     set(db, 'trusted_schema', 'OFF', 0);
     set(db, 'busy_timeout', '5000', 5000);
     db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
-    db.pragma(`cache_size = -${CACHE_KIB}`);
+    db.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
     db.pragma('temp_store = MEMORY');
     db.function('crc32', { deterministic: true }, (text: unknown) => (text === null ? 0 : crc32(String(text))));
     checkFile(db, path);
@@ -57,7 +62,7 @@ export function checkpoint(db: Database.Database): void {
 export function openReader(path: string): Database.Database {
   const db = new Database(path, { readonly: true, fileMustExist: true });
   db.pragma('busy_timeout = 5000');
-  db.pragma(`cache_size = -${CACHE_KIB}`);
+  db.pragma(`cache_size = -${READER_CACHE_KIB}`);
   db.pragma('trusted_schema = OFF');
   return db;
 }

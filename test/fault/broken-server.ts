@@ -14,4 +14,4 @@ const app = await startApp({
   store: way === 'synchronous-off' ? { synchronous: 'OFF' } : { writerModule: new URL('./broken-writer.ts', import.meta.url) },
 });
 log.info({ url: app.url, storage: app.storage }, `Muster listens on ${app.url}`);
-process.on('SIGTERM', () => { void app.stop().then(() => process.exit(0)); });
+process.on('SIGTERM', () => { if (way === 'abrupt-stop') process.exit(0); void app.stop().then(() => process.exit(0)); });

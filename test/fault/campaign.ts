@@ -1,7 +1,7 @@
 // A campaign: a fresh database, load on it, a nemesis again and again, the file checked after each harm, and at the end
 // everything let go and brought to rest. Several of them make up a run of `npm run crash`.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkDatabase, openReadOnly, readPicture } from './check.ts';
@@ -49,7 +49,9 @@ export const SERVER: readonly string[] = ['src/start.mjs'];
 
 export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax }: CampaignOptions): Promise<CampaignResult> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-fault-'));
-  const db = join(folder, 'muster.db');
+  const home = join(folder, 'home');
+  const db = join(home, 'muster.db');
+  mkdirSync(home);
   const rng = createRng(seed);
   const ledger = new Ledger(join(folder, 'ledger.ndjson'));
   const participant = new Participant();
@@ -71,7 +73,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   const free = (): void => { for (const resolve of waiting.splice(0)) resolve(); };
 
   const spawnServer = (): ServerProcess => {
-    server = new ServerProcess(entry, db);
+    server = new ServerProcess(entry, db, nemesis.launch?.());
     participant.generation += 1;
     return server;
   };
@@ -101,16 +103,21 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   });
   const outside: Outside = { ledger, participant, firehose, readers, downtime };
   const field: Field = {
-    rng: rng.fork('nemesis'), driver, streams, folder, server: () => server, spawnServer, startServer,
+    rng: rng.fork('nemesis'), driver, streams, folder, home, server: () => server, spawnServer, startServer,
+    excuse: (from, to) => { downtime.push({ from, to }); },
     log: (what) => { history.push(`${new Date().toISOString()} ${what}`); ledger.note(what); }, violation: (what) => { violations.push(what); },
+  };
+  const hearComplaints = (): void => {
+    const complaints = server.complaints().filter((line) => nemesis.excuses?.(line) !== true);
+    violations.push(...driver.violations.splice(0), ...participant.violations.splice(0), ...complaints.map((line) => `the server complained: ${line}`));
   };
   /** The file as it is now, and everything that is known of it. */
   const look = (atRest: boolean): void => {
+    hearComplaints();
     violations.push(...inFile(db, (file) => {
       const picture = readPicture(file);
       return [...checkDatabase(file, picture, explainsHole(outside)), ...checkOutside(file, picture, outside), ...(atRest ? checkRest(picture, outside) : [])];
     }));
-    violations.push(...driver.violations.splice(0), ...participant.violations.splice(0), ...server.complaints().map((line) => `the server complained: ${line}`));
   };
 
   let rest = 0;
@@ -131,10 +138,12 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
     driver.start();
     while (harms < runs && violations.length === 0) {
       await nemesis.inject(field);
-      url = null;
       harms += 1;
-      downtime.push({ from: Date.now(), to: Infinity });
-      look(false);
+      if (server.hasExited) {
+        url = null;
+        downtime.push({ from: Date.now(), to: Infinity });
+        look(false);
+      } else hearComplaints();
       if (violations.length === 0) await nemesis.heal(field);
     }
     if (violations.length === 0) {

@@ -22,6 +22,13 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+/** How a nemesis has its servers started. */
+export interface Launch {
+  /** What comes before `node`; it must leave the pid to the server (`strace -D` does). */
+  readonly wrap?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export class ServerProcess {
   readonly startedAt = Date.now();
   readonly #child: ChildProcess;
@@ -30,10 +37,11 @@ export class ServerProcess {
   readonly ready: Promise<Ready>;
 
   /** @param entry script with its arguments, from the root of the project */
-  constructor(entry: readonly string[], db: string) {
+  constructor(entry: readonly string[], db: string, { wrap = [], env = {} }: Launch = {}) {
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MUSTER_') && name !== 'NODE_OPTIONS'));
-    this.#child = spawn(process.execPath, [...entry], {
-      cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', MUSTER_DB: db },
+    const [command = process.execPath, ...args] = [...wrap, process.execPath, ...entry];
+    this.#child = spawn(command, args, {
+      cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', MUSTER_DB: db, ...env },
     });
     this.exited = once(this.#child, 'exit').then(([code, signal]) => ({ code, signal } as Exit));
     this.ready = new Promise((resolve, reject) => {

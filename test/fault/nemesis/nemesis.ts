@@ -1,8 +1,8 @@
-// What harms the server. Each kind of harm is one file with this shape; run.ts knows nothing of any of them.
+// What harms a server under load. Each kind of harm is one file with this shape; kinds.ts lists them.
 import type { Driver } from '../driver.ts';
 import type { ReaderCounts } from '../readers.ts';
 import type { Rng } from '../rng.ts';
-import type { ServerProcess } from '../server.ts';
+import type { Launch, ServerProcess } from '../server.ts';
 
 /** What a nemesis may see and do. */
 export interface Field {
@@ -14,8 +14,12 @@ export interface Field {
   readonly startServer: () => Promise<ServerProcess>;
   /** Spawns one without waiting for it. */
   readonly spawnServer: () => ServerProcess;
-  /** Where the database lives: a nemesis may prepare it (a mount, a limit). */
+  /** Scratch space of this campaign; the ledger lives here, out of harm's way. */
   readonly folder: string;
+  /** Where the database lives, and nothing else: a nemesis may mount something there. */
+  readonly home: string;
+  /** Wall-clock ms in which no deadline could be kept: the server lived, but could not write. */
+  readonly excuse: (from: number, to: number) => void;
   /** For the failure message. */
   readonly log: (what: string) => void;
   /** Something that must not happen did. */
@@ -27,11 +31,19 @@ export interface Nemesis {
   /** null, or why this machine cannot do it. A skip is said loudly. */
   feasible(): Promise<string | null>;
   setup(field: Field): Promise<void>;
-  /** Does the harm once, at a moment drawn from the seed. Afterwards the server is dead, and its file is checked. */
+  /** Asked before each start of a server. */
+  launch?(): Launch;
+  /**
+   * Does the harm once, at a moment drawn from the seed. If the server is dead afterwards, its file is readable and is
+   * checked; if it lives, the file is checked when the campaign has come to rest.
+   */
   inject(field: Field): Promise<void>;
   /** Ends the harm: the server listens again. */
   heal(field: Field): Promise<void>;
+  /** Also after a failure, and after a setup that failed half-way. */
   teardown(field: Field): Promise<void>;
+  /** A line of the server's log at level error that this harm explains. Default: none is. */
+  excuses?(line: string): boolean;
   /** Figures of its own for the summary. */
   facts?(): string;
 }

@@ -1,0 +1,50 @@
+// The faults that `npm run crash -- --nemesis NAME` knows. Each has a control: the same harm where one promise is broken
+// on purpose, or where the harm is not survivable. A control in which nothing is found means a blind harness.
+import { campaigns } from './campaigns.ts';
+import { createKill } from './nemesis/kill.ts';
+import { createTerm } from './nemesis/term.ts';
+
+export interface RunOptions {
+  /** Harms, images or points. */
+  readonly cycles: number;
+  readonly seed: string;
+  /** Progress, one line each. */
+  readonly say: (line: string) => void;
+}
+
+export interface RunResult {
+  /** Empty: everything held. */
+  readonly violations: readonly string[];
+  /** Figures, one a line. */
+  readonly facts: readonly string[];
+}
+
+export interface Kind {
+  readonly what: string;
+  /** null, or what this machine lacks for it. */
+  feasible(): Promise<string | null>;
+  run(options: RunOptions): Promise<RunResult>;
+  readonly control: {
+    readonly what: string;
+    readonly cycles: number;
+    run(options: RunOptions): Promise<RunResult>;
+    /** What must be found, in at least one violation. */
+    readonly sign: RegExp;
+  };
+}
+
+/** The server with one promise broken; see broken-server.ts. */
+export const broken = (way: string): readonly string[] => ['test/fault/broken-server.ts', way];
+
+export const KINDS: Readonly<Record<string, Kind>> = {
+  kill: {
+    what: 'SIGKILL at a random moment under load, one in six while it starts',
+    ...campaigns(createKill),
+    control: { what: 'answers before it commits', cycles: 8, sign: /LOST/, ...campaigns(createKill, { entry: broken('ack-before-commit'), restMax: 5_000 }) },
+  },
+  term: {
+    what: 'SIGTERM under load: exit 0 in 10 s, nobody reset, streams told to come back',
+    ...campaigns(createTerm),
+    control: { what: 'drops every connection at once', cycles: 4, sign: /reset by a clean stop|cut by a clean stop/, ...campaigns(createTerm, { entry: broken('abrupt-stop'), restMax: 5_000 }) },
+  },
+};

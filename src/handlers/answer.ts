@@ -10,6 +10,7 @@
 // The status comes first: an envelope under a 4xx or 5xx only lends its message to the failure.
 import type { JobError } from '../domain/job.ts';
 import type { Outcome } from '../domain/outcome.ts';
+import { readJson } from '../domain/read-json.ts';
 import type { CallResult } from './egress/client.ts';
 import type { Answered } from './egress/exchange.ts';
 
@@ -149,7 +150,7 @@ function readBody(answer: Answered): { readonly value: unknown } | { readonly pr
   if (!declared && type !== '' && !/^\s*[{[]/.test(text)) return { value: text };
   if (isTooDeep(text)) return { problem: `its JSON is nested deeper than ${DEPTH_MAX} levels` };
   try {
-    return { value: JSON.parse(text) as unknown };
+    return { value: readJson(text) };
   } catch {
     return declared ? { problem: `its body is not the JSON that its content-type says: ${clip(oneLine(text), SNIPPET_MAX)}` } : { value: text };
   }

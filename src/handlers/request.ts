@@ -3,6 +3,7 @@ import type { Claim } from '../domain/commands.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { JobError } from '../domain/job.ts';
 import type { Outcome } from '../domain/outcome.ts';
+import { readJson } from '../domain/read-json.ts';
 import { judgeResult } from './answer.ts';
 import { type Egress, lowerCased, TOTAL_TIMEOUT } from './egress/client.ts';
 import type { Handler, HandlerContext } from './handler.ts';
@@ -27,7 +28,7 @@ export interface Ask {
 }
 
 export const createRequest = (tools: AskTools): Handler => async (job, context) => {
-  const input: RequestStored = requestStored.parse(JSON.parse(job.input));
+  const input: RequestStored = requestStored.parse(readJson(job.input));
   if (input.about === undefined) {
     return await ask(tools, { ...input, method: input.method ?? (input.body === undefined ? 'GET' : 'POST') }, job, context);
   }

@@ -1,8 +1,9 @@
 // JSON in, refused by what JSON.parse lets through: invalid UTF-8, a BOM, deep nesting, duplicate keys, prototype keys,
-// NUL, lone surrogates, numbers that would change. One pass over the bytes, JSON.parse, one walk over the values.
+// NUL, lone surrogates, numbers that would change. One pass over the bytes, readJson, one walk over the values.
 // Duplicates are found by counting: as many colons outside strings as keys in the value means there are none.
 // Only a body that is refused pays for finding out where (json-locate.ts). About 2 µs for 250 bytes.
 import { isUtf8 } from 'node:buffer';
+import { readJson } from '../domain/read-json.ts';
 import { locateBadUtf8, locateDuplicate, locatePoison } from './json-locate.ts';
 import { Refusal } from './problem.ts';
 
@@ -124,7 +125,7 @@ export function parseJson(body: Buffer, from = 0, to = body.length): unknown {
   const text = part.toString('utf8');
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = readJson(text);
   } catch (error) {
     return refuse(`The body is not JSON: ${(error as Error).message}.`, 'Check quotes, commas and brackets.');
   }

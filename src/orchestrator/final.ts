@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FinalBody } from '../handlers/handler.ts';
 import { isFinal, stateOf } from '../domain/job.ts';
+import { readJson } from '../domain/read-json.ts';
 import type { ChildResult, JobRecord, Store, StoredEvent } from '../store/store.ts';
 
 /** Children's results in one body, bytes. They stand in it twice (children and result), so a body stays near 1 MiB. */
@@ -95,7 +96,7 @@ export function finalText(record: JobRecord, children: Children): string {
 /** What job `id` came to so far, for the calls that report it. */
 export async function finalBody(store: Store, id: string): Promise<FinalBody | null> {
   const record = await store.job(id);
-  return record === null ? null : (JSON.parse(finalText(record, await childrenOf(store, record))) as FinalBody);
+  return record === null ? null : (readJson(finalText(record, await childrenOf(store, record))) as FinalBody);
 }
 
 /**

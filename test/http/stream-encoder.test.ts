@@ -1,4 +1,5 @@
 // Whatever stands in an event, a real client gets exactly one message with exactly that data.
+// MUSTER_PROPERTY_RUNS asks for more frames; a failure prints its seed and path.
 import { createEventSource } from 'eventsource-client';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -26,11 +27,19 @@ async function readBack(bytes: Uint8Array, cuts: readonly number[]): Promise<{ i
   return messages;
 }
 
+const RUNS = Number(process.env['MUSTER_PROPERTY_RUNS'] ?? 500);
+
+/**
+ * JSON text without the space between its tokens. Text is held against text: JSON.parse is no judge of what arrived, for
+ * V8 takes some keys with escapes for others that it read before (domain/read-json.ts); this test once failed of that.
+ */
+const compact = (json: string): string => json.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
+
 const nasty = fc.array(fc.constantFrom('\r', '\n', '\r\n', '\0', '\ufeff', '\u2028', '\u2029', '\u0085', 'data: x', 'id: 7', 'event: admin', ':', '\n\n', '"', '\\', '\ud800', '🙂', ' ', 'é'), { maxLength: 12 }).map((parts) => parts.join(''));
 const anyJson = fc.oneof(fc.jsonValue(), nasty, fc.dictionary(nasty, nasty));
 
 describe('a frame', () => {
-  test('gives a real client one message with the id and the data that went in, wherever the network cuts it', async () => {
+  test('gives a real client one message with the id and the data that went in, wherever the network cuts it', { timeout: 60 * 60_000 }, async () => {
     await fc.assert(fc.asyncProperty(
       fc.array(fc.tuple(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), anyJson, fc.constantFrom(undefined, 1, '\t', '\r\n', '\r')), { minLength: 1, maxLength: 5 }),
       fc.array(fc.nat(), { maxLength: 6 }),
@@ -39,16 +48,16 @@ describe('a frame', () => {
         const frames = items.map(([seq, value, indent]) => frameOf(seq, JSON.stringify({ type: 'job:log', data: value }, null, indent)));
         const messages = await readBack(Buffer.concat(frames), cuts);
         expect(messages.map(({ id, event }) => [id, event])).toEqual(items.map(([seq]) => [String(seq), undefined]));
-        messages.forEach(({ data }, i) => { expect(JSON.stringify(JSON.parse(data).data)).toBe(JSON.stringify(items[i]?.[1])); });
+        expect(messages.map(({ data }) => compact(data))).toEqual(items.map(([, value]) => JSON.stringify({ type: 'job:log', data: value })));
       },
-    ), { numRuns: 500 });
+    ), { numRuns: RUNS });
   });
 
   test('is one line of data, and no other byte can end it', () => {
     fc.assert(fc.property(anyJson, fc.constantFrom(undefined, '\r', '\n', '\r\n'), (value, indent) => {
       const text = frameOf(1, JSON.stringify({ value }, null, indent)).toString('utf8');
       expect(text).toMatch(/^id: 1\ndata: [^\r\n\0]*\n\n$/);
-    }), { numRuns: 1_000 });
+    }), { numRuns: RUNS * 2 });
   });
 
   test('is hidden when the dialect has no word for the event', () => {

@@ -5,6 +5,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { NewJob } from '../../domain/commands.ts';
 import { EMPTY_SPEC, type JobStatus } from '../../domain/job.ts';
+import { readJson } from '../../domain/read-json.ts';
 import type { JobRecord } from '../../store/store.ts';
 import { answers } from '../answers.ts';
 import type { HttpDeps } from '../deps.ts';
@@ -36,7 +37,7 @@ const jobParams = z.strictObject({ job_id: jobId });
 const seconds = (at: number | null): number => (at === null ? 0 : Math.floor(at / 1_000));
 
 function toRow({ job, input }: Pick<JobRecord, 'job' | 'input'>): z.output<typeof jobRow> {
-  const { url, method, body } = JSON.parse(input) as { url?: string; method?: string; body?: unknown };
+  const { url, method, body } = readJson(input) as { url?: string; method?: string; body?: unknown };
   return {
     id: job.id, active: true, created_at: seconds(job.createdAt), updated_at: seconds(job.endedAt ?? job.claimedAt ?? job.startedAt ?? job.createdAt), deleted_at: 0,
     parent_id: job.parentId, command: job.type, data: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body), method: method ?? 'GET',

@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import type { EventType } from '../../domain/event.ts';
 import type { JobStatus } from '../../domain/job.ts';
 import type { Job } from '../../domain/job.ts';
+import { readJson } from '../../domain/read-json.ts';
 import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobRecord, Page, StoredEvent } from '../store.ts';
 import { JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
 import { checksum, DamagedRow } from './log-table.ts';
@@ -188,6 +189,6 @@ export class Reader {
 function resultOf(data: string | null, sum: number, id: string): string | null {
   if (data === null) return null;
   if (checksum(data) !== sum) throw new DamagedRow(`the result of job ${id}`);
-  const { result } = JSON.parse(data) as { result?: unknown };
+  const { result } = readJson(data) as { result?: unknown };
   return result === undefined ? null : JSON.stringify(result);
 }

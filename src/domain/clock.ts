@@ -7,4 +7,6 @@ export interface Clock {
   monotonic(): number;
   /** Calls back after `ms` (0..2^31-1). Returns the way to cancel. */
   after(ms: number, callback: () => void): () => void;
+  /** Calls back in the next turn of the event loop: after everything that is ready now. */
+  turn(callback: () => void): void;
 }

@@ -203,7 +203,7 @@ export class Dispatcher implements Service, Runner, Capacity {
     this.#ended.push(ended);
     if (this.#flushing) return;
     this.#flushing = true;
-    setImmediate(() => this.#flush());
+    this.#o.clock.turn(() => this.#flush());
   }
 
   /** Ends of this turn and the claims that fill their places, in one message. */

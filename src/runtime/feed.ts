@@ -1,6 +1,5 @@
 // Follows the log once for all streams: woken by commits, reads what is new once per turn, wakes who wants it.
 // Reads only while somebody follows. Holds nothing per follower but a cursor: who is late asks again from there.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../domain/clock.ts';
 import type { EventType } from '../domain/event.ts';
 import type { Store, StoredEvent } from '../store/store.ts';
@@ -120,7 +119,7 @@ export class Feed implements Service {
       // Open = somebody has read and not all have left; a session ends with its last follower.
       for (let session = this.#opening; this.#dirty && session !== null && this.#unlisten !== null; session = this.#opening) {
         this.#dirty = false;
-        await nextTurn(); // commits of one turn are read together
+        await this.#nextTurn(); // commits of one turn are read together
         const after = this.#ring.head;
         const events = session === this.#opening ? await this.#deps.store.events('all', after, PAGE_EVENTS) : [];
         // All left meanwhile, or left and others came: what was read is nobody's, and whoever is here starts afresh.
@@ -165,6 +164,10 @@ export class Feed implements Service {
     });
   }
 
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => { this.#deps.clock.turn(resolve); });
+  }
+
   /** Readers of one view at one cursor share one batch. */
   #slice(view: View, after: number, limit: number): Promise<Batch> {
     let slices = this.#slices.get(view.encode);
@@ -199,7 +202,7 @@ export class Feed implements Service {
   async #fromStore(view: View, after: number, limit: number): Promise<Batch> {
     // One page a turn for all who are behind: a thousand reconnecting clients must not hold up everything else.
     const turn = this.#gate;
-    this.#gate = turn.then(() => nextTurn());
+    this.#gate = turn.then(() => this.#nextTurn());
     await turn;
     const { head } = this.#ring;
     const events = await this.#deps.store.events(view.watch === null ? 'all' : { jobId: view.watch.jobId }, after, limit, view.types ?? undefined);

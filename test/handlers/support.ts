@@ -15,6 +15,7 @@ export const clock: Clock = {
     const timer = setTimeout(callback, ms);
     return () => clearTimeout(timer);
   },
+  turn: (callback) => { setImmediate(callback); },
 };
 
 /** A clock that stands still until it is told how far to go. */
@@ -29,6 +30,7 @@ export function manualClock(): Clock & { advance(ms: number): void; readonly tim
       timers.set(key, { at: now + ms, callback });
       return () => void timers.delete(key);
     },
+    turn: (callback) => { setImmediate(callback); },
     advance(ms) {
       const end = now + ms;
       for (;;) {

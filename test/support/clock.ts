@@ -23,6 +23,8 @@ export class FakeClock implements Clock {
     return () => { this.#timers.delete(timer); };
   }
 
+  turn(callback: () => void): void { setImmediate(callback); }
+
   /** Timers that wait. */
   get waiting(): number { return this.#timers.size; }
 

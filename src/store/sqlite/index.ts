@@ -30,6 +30,8 @@ export interface StoreOptions {
   readonly writerModule?: URL;
   /** Inline writer only: seeded chance, for simulation. */
   readonly chance?: Partial<EngineOptions>;
+  /** Inline writer only: how a message gets to the other side, in order; simulation lets time pass, or loses what a crash cuts off. */
+  readonly carry?: Carry;
 }
 
 /** Two seconds of full-speed submits on a fast disk are 60,000; a quarter of a second is a queue worth having. */
@@ -38,6 +40,10 @@ const QUEUE_MAX = 10_000;
 const QUEUE_AGE_MAX = 2_000;
 /** Never refused for overload: they end work, keep it alive or free resources. */
 const ALWAYS: ReadonlySet<Command['kind']> = new Set(['finish', 'renew', 'note', 'claim', 'tick', 'recover', 'cancel']);
+
+/** Hands over a task (to the writer) or a report (from it). By default at once. */
+export type Carry = (message: Task | Report, deliver: () => void) => void;
+const AT_ONCE: Carry = (_message, deliver) => deliver();
 
 interface Waiting {
   readonly since: number;
@@ -104,7 +110,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   let line: Line;
   try {
     if (inline) core = openCore(path, options.policies, options.synchronous ?? 'FULL', options.chance);
-    line = core === null ? await threadLine(path, options, receive, fail) : inlineLine(core, receive);
+    line = core === null ? await threadLine(path, options, receive, fail) : inlineLine(core, receive, options.carry ?? AT_ONCE);
   } catch (error) {
     release();
     throw error;
@@ -154,7 +160,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
         const id = nextId++;
         waiting.set(id, { since: clock.monotonic(), resolve, reject });
         // One message per turn of the event loop: all requests read in it share a commit.
-        if (outbox.length === 0) setImmediate(flush);
+        if (outbox.length === 0) clock.turn(flush);
         outbox.push({ id, command, now: clock.now() });
       });
     },
@@ -196,23 +202,29 @@ function threadLine(path: string, options: StoreOptions, receive: (report: Repor
   });
 }
 
-/** The same line without a thread: commits in the turn in which it is posted. */
-function inlineLine(core: Core, receive: (report: Report) => void): Line {
+/** The same line without a thread: commits where the message arrives, by default in the turn in which it is posted. */
+function inlineLine(core: Core, receive: (report: Report) => void, carry: Carry): Line {
   const { committer } = core;
+  const work = (task: Task): Report => {
+    try {
+      if (task.kind === 'commands') {
+        if (committer.full) committer.probe();
+        const replies = committer.commit(task.list);
+        return { kind: 'done', list: replies.map((reply, i) => toDone(task.list[i]?.id ?? -1, reply)), full: committer.full };
+      }
+      if (task.kind === 'forget') return { kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) };
+      core.close();
+      return { kind: 'closed' };
+    } catch (error) {
+      return { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+    }
+  };
   return {
     facts: core.facts,
-    post(task) {
-      try {
-        if (task.kind === 'commands') {
-          if (committer.full) committer.probe();
-          const replies = committer.commit(task.list);
-          receive({ kind: 'done', list: replies.map((reply, i) => toDone(task.list[i]?.id ?? -1, reply)), full: committer.full });
-        } else if (task.kind === 'forget') receive({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });
-        else { core.close(); receive({ kind: 'closed' }); }
-      } catch (error) {
-        receive({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
-      }
-    },
+    post: (task) => carry(task, () => {
+      const report = work(task);
+      carry(report, () => receive(report));
+    }),
   };
 }
 

@@ -10,7 +10,7 @@ import { expandUrl, INPUTS } from './handlers/inputs.ts';
 import { createRegistry } from './handlers/registry.ts';
 import type { Phase } from './http/deps.ts';
 import { registerStreams } from './http/native/streams.ts';
-import { buildServer } from './http/server.ts';
+import { buildServer, type HttpLimits } from './http/server.ts';
 import { Streams } from './http/stream.ts';
 import { finalBody } from './orchestrator/final.ts';
 import { Jobs } from './orchestrator/jobs.ts';
@@ -41,7 +41,8 @@ export interface AppOptions {
   readonly version: string;
   /** The store cannot go on: the process must stop at once. */
   readonly onFailure: (error: Error) => void;
-  /** Only for measurements and the negative controls of fault tests. */
+  /** Both only for measurements and tests: short time-outs, and the negative controls of faults. */
+  readonly http?: Partial<HttpLimits>;
   readonly store?: Partial<Pick<StoreOptions, 'writer' | 'synchronous' | 'writerModule'>>;
 }
 
@@ -55,7 +56,7 @@ export interface App {
 }
 
 /** Order: own the file → check it → migrate → take up what a dead process left → listen → run. */
-export async function startApp({ config, clock, log, version, onFailure, store: overrides }: AppOptions): Promise<App> {
+export async function startApp({ config, clock, log, version, onFailure, http, store: overrides }: AppOptions): Promise<App> {
   let phase: Phase = 'starting';
   const tools = { url: config.arenaUrl ?? '', port: config.port };
   const policy: EgressPolicy = {
@@ -90,7 +91,7 @@ export async function startApp({ config, clock, log, version, onFailure, store: 
 
   const server = buildServer({
     store, jobs, waiters, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
-    phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections,
+    phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
     refuseUrl: (url) => {
       const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
       return verdict.ok ? null : verdict.message;

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Inputs } from './native/schemas.ts';
+import type { HttpLimits } from './server.ts';
 
 export type Phase = 'starting' | 'ready' | 'stopping';
 
@@ -32,6 +33,8 @@ export interface HttpDeps {
   /** null = any. */
   readonly allowedHosts: readonly string[] | null;
   readonly maxConnections: number;
+  /** Only what differs from HTTP_LIMITS. */
+  readonly limits?: Partial<HttpLimits>;
   /** Routes that are built elsewhere: the streams, dialects. Called before the server is ready. */
   readonly routes?: readonly ((app: FastifyInstance) => void)[];
 }

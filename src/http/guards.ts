@@ -24,6 +24,8 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
     if (isStopping) reply.header('connection', 'close'); // a connection kept would be cut before its next request is read
     const { host } = request.headers;
     if (host === undefined && request.raw.httpVersionMinor !== 0) return done(new Refusal('invalid_request', 'An HTTP/1.1 request has a Host header.', { hint: 'Send the name or address of this server as Host.' }));
+    // Node keeps the first of several; whoever stands in front of us may have judged the last (RFC 9112 3.2).
+    if (hasTwoHosts(request.raw.rawHeaders)) return done(new Refusal('invalid_request', 'A request has one Host header, not several.', { hint: 'Send the name or address of this server as Host, once.' }));
     if (hosts !== null && host !== lastGood) {
       const name = hostName(host);
       if (name === null || !hosts.has(name)) {
@@ -42,6 +44,15 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
     }
     return done();
   });
+}
+
+function hasTwoHosts(raw: readonly string[]): boolean {
+  let count = 0;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (name.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count > 1;
 }
 
 /** Browsers say where a request comes from; programs say nothing. No page of another site may change anything. */

@@ -20,13 +20,18 @@ import { problem, PROBLEM_TYPE, type Problem, problemOf, Refusal, RETRY_AFTER } 
 import { schemaBook } from './schema-json.ts';
 import { validatorCompiler } from './validate.ts';
 
-/** A whole request must have arrived by then, however slowly it is sent. */
-const REQUEST_TIMEOUT = 30_000;
-const HEADERS_TIMEOUT = 10_000;
-/** How often Node looks for the two above; its default of 30 s would let a slow sender have 60. */
-const CHECK_EVERY = 2_000;
-/** Longer than the 60 s of most proxies in front of us, so that they close first and no request falls between. */
-const KEEP_ALIVE_TIMEOUT = 72_000;
+/** How long a connection may take, ms. */
+export interface HttpLimits {
+  /** A whole request must have arrived by then, however slowly it is sent. */
+  readonly request: number;
+  /** Its headers, and the first byte of a new connection. */
+  readonly headers: number;
+  /** How often Node looks for the two above; its default of 30 s would let a slow sender have 60. */
+  readonly check: number;
+  /** Longer than the 60 s of most proxies in front of us, so that they close first and no request falls between. */
+  readonly keepAlive: number;
+}
+export const HTTP_LIMITS: HttpLimits = { request: 30_000, headers: 10_000, check: 2_000, keepAlive: 72_000 };
 /** While closing. */
 const CLOSE_IDLE_EVERY = 20;
 export const BODY_LIMIT = 1_048_576;
@@ -35,6 +40,7 @@ const HEADER_BYTES = 16_384;
 /** Call ready() or listen() on it. close() lets open requests finish. */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const { log, waiters } = deps;
+  const limits = { ...HTTP_LIMITS, ...deps.limits };
   const run = randomBytes(4).toString('hex');
   let count = 0;
   const app = fastify({
@@ -43,9 +49,9 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `${run}-${(++count).toString(36)}`,
     return503OnClosing: false, // its answer is no problem+json and names no Retry-After; guards.ts refuses what would change something, reads go through
-    requestTimeout: REQUEST_TIMEOUT,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-    http: { headersTimeout: HEADERS_TIMEOUT, connectionsCheckingInterval: CHECK_EVERY, maxHeaderSize: HEADER_BYTES, requireHostHeader: false },
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.keepAlive,
+    http: { headersTimeout: limits.headers, connectionsCheckingInterval: limits.check, maxHeaderSize: HEADER_BYTES, requireHostHeader: false },
     bodyLimit: BODY_LIMIT,
     clientErrorHandler: refuseBroken,
     frameworkErrors: (error, request, reply) => answer(error, request, reply),
@@ -54,7 +60,8 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   app.server.on('connect', (_request, socket) => { refuseBroken({ code: 'METHOD' }, socket as Socket); });
   app.server.on('checkExpectation', (_request, response) => {
     const body = problem('invalid_request', 'Of Expect only 100-continue is known.', { hint: 'Leave the Expect header out.' });
-    response.writeHead(body.status, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(JSON.stringify(body));
+    const text = JSON.stringify(body);
+    response.writeHead(body.status, { 'content-type': PROBLEM_TYPE, 'content-length': Buffer.byteLength(text), connection: 'close' }).end(text);
   });
 
   app.setValidatorCompiler(validatorCompiler);

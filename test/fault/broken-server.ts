@@ -1,9 +1,12 @@
 // The server with one promise broken on purpose: node test/fault/broken-server.ts <way>. Everything else is the real thing.
-import { startApp } from '../../src/app.ts';
+import { type AppOptions, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 
+const STORES: Readonly<Record<string, NonNullable<AppOptions['store']>>> = {
+  'synchronous-off': { synchronous: 'OFF' }, 'synchronous-normal': { synchronous: 'NORMAL' }, 'inline-writer': { writer: 'inline' },
+};
 const [way = ''] = process.argv.slice(2);
 const config = readConfig(process.env);
 const log = createLogger({ level: config.logLevel });
@@ -11,7 +14,7 @@ process.env['FAULT_BREAK'] = way; // read by the writer's thread
 const app = await startApp({
   config, clock: systemClock, log, version: 'broken',
   onFailure: (error) => { log.fatal({ err: error }, 'the store failed'); process.exit(74); },
-  store: way === 'synchronous-off' ? { synchronous: 'OFF' } : { writerModule: new URL('./broken-writer.ts', import.meta.url) },
+  store: STORES[way] ?? { writerModule: new URL('./broken-writer.ts', import.meta.url) },
 });
 log.info({ url: app.url, storage: app.storage }, `Muster listens on ${app.url}`);
 process.on('SIGTERM', () => { if (way === 'abrupt-stop') process.exit(0); void app.stop().then(() => process.exit(0)); });

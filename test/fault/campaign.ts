@@ -28,6 +28,8 @@ export interface CampaignOptions {
   readonly entry?: readonly string[];
   /** ms for everything to end once it is let go. */
   readonly restMax?: number;
+  /** What SQLite must say of itself; 2 = FULL. A control in which it is less shows that I14 is not all that catches it. */
+  readonly synchronous?: number;
 }
 
 export interface CampaignResult {
@@ -47,7 +49,7 @@ export interface CampaignResult {
 
 export const SERVER: readonly string[] = ['src/start.mjs'];
 
-export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax }: CampaignOptions): Promise<CampaignResult> {
+export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax, synchronous = 2 }: CampaignOptions): Promise<CampaignResult> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-fault-'));
   const home = join(folder, 'home');
   const db = join(home, 'muster.db');
@@ -62,7 +64,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   const downtime: { from: number; to: number }[] = [];
   const streams = noCounts();
   let harms = 0;
-  let server!: ServerProcess;
+  let server!: ServerProcess; // none yet, where a setup failed
   let isOver = false;
   let url: string | null = null;
   const waiting: (() => void)[] = [];
@@ -80,7 +82,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   const startServer = async (): Promise<ServerProcess> => {
     const ready = await spawnServer().ready;
     starts.push(ready.took);
-    if (ready.storage?.synchronous !== 2 || ready.storage.journal !== 'wal') violations.push(`I14: the server's storage is ${JSON.stringify(ready.storage)}, not synchronous 2 and journal wal`);
+    if (ready.storage?.synchronous !== synchronous || ready.storage.journal !== 'wal') violations.push(`I14: the server's storage is ${JSON.stringify(ready.storage)}, not synchronous ${synchronous} and journal wal`);
     const left = inFile(db, (file) => file.prepare('SELECT id FROM job WHERE lease_until IS NOT NULL AND claimed_at < ?').pluck().all(server.startedAt) as string[]);
     for (const id of left) violations.push(`I6: job ${id} is leased to a process that is dead`);
     const last = downtime.at(-1);
@@ -103,7 +105,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   });
   const outside: Outside = { ledger, participant, firehose, readers, downtime };
   const field: Field = {
-    rng: rng.fork('nemesis'), driver, streams, folder, home, server: () => server, spawnServer, startServer,
+    rng: rng.fork('nemesis'), driver, streams, folder, home, acks: () => ledger.acks, server: () => server, spawnServer, startServer,
     excuse: (from, to) => { downtime.push({ from, to }); },
     log: (what) => { history.push(`${new Date().toISOString()} ${what}`); ledger.note(what); }, violation: (what) => { violations.push(what); },
   };
@@ -121,16 +123,17 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   };
 
   let rest = 0;
+  let inside = { jobs: 0, interrupted: 0 };
   const end = async (): Promise<void> => {
     isOver = true;
     free();
     await Promise.all([firehose, ...readers].map((reader) => reader.stop()));
     await driver.stop();
-    await server.kill();
+    await (server as ServerProcess | undefined)?.kill();
     driver.reconnect();
     await participant.stop();
-    await nemesis.teardown(field);
   };
+  const stopped = (error: unknown): void => { violations.push(`the harness stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`); };
   try {
     await nemesis.setup(field);
     await startServer();
@@ -155,20 +158,22 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
       const { code } = await server.kill('SIGTERM');
       if (code !== 0) violations.push(`the last stop ended with code ${code}\n${server.log()}`);
       look(true);
+      // Now: what is mounted on its folder goes with the nemesis.
+      inside = inFile(db, (file) => ({
+        jobs: file.prepare('SELECT count(*) FROM job').pluck().get() as number,
+        interrupted: file.prepare("SELECT count(*) FROM attempt WHERE outcome = 'interrupted'").pluck().get() as number,
+      }));
     }
   } catch (error) {
-    violations.push(`the harness stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    stopped(error);
   }
-  await end();
+  await end().catch(stopped);
+  await nemesis.teardown(field).catch(stopped); // whatever happened: it may hold mounts
 
   const counts = {
-    harms, jobs: 0, events: firehose.heard.size, acks: ledger.acks, requests: driver.counts.requests, lostAnswers: driver.counts.lost, refusedBusy: driver.counts.overloaded,
+    harms, ...inside, events: firehose.heard.size, acks: ledger.acks, requests: driver.counts.requests, lostAnswers: driver.counts.lost, refusedBusy: driver.counts.overloaded,
     deleted: ledger.deeds.filter(({ verb, status }) => verb === 'delete' && status === 204).length, calls: [...participant.seen.values()].reduce((sum, { calls }) => sum + calls, 0),
-    interrupted: 0, streams, watched: readers.length, starts, rest,
-    ...(violations.length > 0 ? {} : inFile(db, (file) => ({
-      jobs: file.prepare('SELECT count(*) FROM job').pluck().get() as number,
-      interrupted: file.prepare("SELECT count(*) FROM attempt WHERE outcome = 'interrupted'").pluck().get() as number,
-    }))),
+    streams, watched: readers.length, starts, rest,
   };
   if (violations.length === 0) {
     rmSync(folder, { recursive: true, force: true });
@@ -178,7 +183,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   const report = [
     `${unique.length} violations. Seed ${seed}, commit ${commit()}, nemesis ${nemesis.name}, after ${harms} harms. The database and the ledger are kept in ${folder}`,
     ...unique.slice(0, 20).map((line) => `  ${line}`), ...(unique.length > 20 ? [`  … and ${unique.length - 20} more`] : []),
-    'What was done to it:', ...history.slice(-10).map((line) => `  ${line}`), 'The last words of the server:', server.log(),
+    'What was done to it:', ...history.slice(-10).map((line) => `  ${line}`), 'The last words of the server:', (server as ServerProcess | undefined)?.log() ?? 'none: it was never started',
   ].join('\n');
   return { violations: unique, report, counts };
 }

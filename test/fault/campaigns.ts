@@ -6,7 +6,7 @@ import type { Nemesis } from './nemesis/nemesis.ts';
 /** Harms of one database: enough for jobs to be interrupted many times, few enough for each check to stay quick. */
 const CAMPAIGN_CYCLES = 20;
 
-export interface CampaignKind extends Pick<CampaignOptions, 'entry' | 'restMax'> {
+export interface CampaignKind extends Pick<CampaignOptions, 'entry' | 'restMax' | 'synchronous'> {
   /** Harms of one database. Default 20. */
   readonly perCampaign?: number;
 }

@@ -2,6 +2,7 @@
 // on purpose, or where the harm is not survivable. A control in which nothing is found means a blind harness.
 import { campaigns } from './campaigns.ts';
 import { createKill } from './nemesis/kill.ts';
+import { createPowercut } from './nemesis/powercut.ts';
 import { createTerm } from './nemesis/term.ts';
 
 export interface RunOptions {
@@ -46,5 +47,10 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'SIGTERM under load: exit 0 in 10 s, nobody reset, streams told to come back',
     ...campaigns(createTerm),
     control: { what: 'drops every connection at once', cycles: 4, sign: /reset by a clean stop|cut by a clean stop/, ...campaigns(createTerm, { entry: broken('abrupt-stop'), restMax: 5_000 }) },
+  },
+  powercut: {
+    what: 'the disk loses what was not synced, under load: ext4 on a loop device, shut down by ioctl',
+    ...campaigns(createPowercut),
+    control: { what: 'synchronous NORMAL', cycles: 6, sign: /LOST/, ...campaigns(createPowercut, { entry: broken('synchronous-normal'), synchronous: 1, restMax: 5_000 }) },
   },
 };

@@ -9,6 +9,8 @@ export interface Field {
   readonly rng: Rng;
   readonly driver: Driver;
   readonly streams: ReaderCounts;
+  /** Changes that the server has acknowledged so far. */
+  readonly acks: () => number;
   readonly server: () => ServerProcess;
   /** Starts another server on the same file; resolves when it listens. */
   readonly startServer: () => Promise<ServerProcess>;

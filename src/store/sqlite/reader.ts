@@ -39,17 +39,31 @@ export class Reader {
   readonly #statements = new Map<string, Database.Statement>();
   /** Root ids by key, for event rows; a root's id never changes. Bounded, oldest out. */
   readonly #rootIds = new Map<number, string>();
+  /** One picture for several statements: without it a tree deleted between two of them looks like a damaged file. */
+  readonly #together: <T>(work: () => T) => T;
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#together = db.transaction((work: () => unknown) => work()) as <T>(work: () => T) => T;
   }
 
-  job(id: string): JobRecord | null {
+  job(id: string): JobRecord | null { return this.#together(() => this.#job(id)); }
+  lineage(id: string): Job[] { return this.#together(() => this.#lineage(id)); }
+  jobs(filter: JobFilter, after: number | null, limit: number): Page<JobRecord> { return this.#together(() => this.#jobs(filter, after, limit)); }
+  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
+    return this.#together(() => this.#children(parentId, status, after, limit));
+  }
+  childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } { return this.#together(() => this.#childResults(parentId, maxBytes)); }
+  events(scope: EventScope, after: number, limit: number, types: readonly EventType[] | undefined): StoredEvent[] {
+    return this.#together(() => this.#eventsOf(scope, after, limit, types));
+  }
+
+  #job(id: string): JobRecord | null {
     const placed = this.#placed(this.#raw(HOT_READ_SQL.job).get(id) as JobRow | undefined);
     return placed === null ? null : this.#record(placed);
   }
 
-  lineage(id: string): Job[] {
+  #lineage(id: string): Job[] {
     const jobs: Job[] = [];
     let placed = this.#placed(this.#raw(HOT_READ_SQL.job).get(id) as JobRow | undefined);
     while (placed !== null) {
@@ -59,7 +73,7 @@ export class Reader {
     return jobs;
   }
 
-  jobs(filter: JobFilter, after: number | null, limit: number): Page<JobRecord> {
+  #jobs(filter: JobFilter, after: number | null, limit: number): Page<JobRecord> {
     const keyOf = (id: string | undefined): number | null | undefined => (id === undefined ? undefined : this.#key(id));
     const parent = keyOf(filter.parentId);
     const root = keyOf(filter.rootId);
@@ -72,7 +86,7 @@ export class Reader {
     return { items, next: isCut ? (rows[items.length - 1]?.[0] as number | undefined) ?? null : (searched?.next ?? null) };
   }
 
-  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
+  #children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
     const parent = this.#key(parentId);
     if (parent === null) return { items: [], next: null };
     const only = status === null ? '' : `AND status IN (${status.map(() => '?').join(', ')})`;
@@ -82,7 +96,7 @@ export class Reader {
     return { items, next: items.length < rows.length || rows.length === limit ? (items.at(-1)?.job.ordinal ?? null) : null };
   }
 
-  childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } {
+  #childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } {
     const parent = this.#key(parentId);
     const results: ChildResult[] = [];
     let left = maxBytes;
@@ -102,7 +116,7 @@ export class Reader {
     return { results, truncated: false };
   }
 
-  events(scope: EventScope, after: number, limit: number, types: readonly EventType[] | undefined): StoredEvent[] {
+  #eventsOf(scope: EventScope, after: number, limit: number, types: readonly EventType[] | undefined): StoredEvent[] {
     const only = types === undefined ? '' : `e.type IN (${types.map((type) => `'${type}'`).join(', ')}) AND `;
     const sql = (text: string): string => text.replace('WHERE ', `WHERE ${only}`);
     if (scope === 'all') return this.#events(sql(HOT_READ_SQL.events), [after, limit]);

@@ -2,7 +2,10 @@
 // on purpose, or where the harm is not survivable. A control in which nothing is found means a blind harness.
 import { campaigns } from './campaigns.ts';
 import { createKill } from './nemesis/kill.ts';
+import { SERVER } from './campaign.ts';
+import { createOwners } from './nemesis/owners.ts';
 import { createPowercut } from './nemesis/powercut.ts';
+import { createReadonly } from './nemesis/readonly.ts';
 import { createTerm } from './nemesis/term.ts';
 
 export interface RunOptions {
@@ -52,5 +55,15 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'the disk loses what was not synced, under load: ext4 on a loop device, shut down by ioctl',
     ...campaigns(createPowercut),
     control: { what: 'synchronous NORMAL', cycles: 6, sign: /LOST/, ...campaigns(createPowercut, { entry: broken('synchronous-normal'), synchronous: 1, restMax: 5_000 }) },
+  },
+  readonly: {
+    what: 'ext4 finds itself inconsistent and goes read-only under load',
+    ...campaigns(createReadonly),
+    control: { what: 'answers before it commits', cycles: 6, sign: /LOST/, ...campaigns(createReadonly, { entry: broken('ack-before-commit'), restMax: 5_000 }) },
+  },
+  owners: {
+    what: 'two servers on one file: rivals by every path, and eight at once after a kill',
+    ...campaigns(() => createOwners(SERVER)),
+    control: { what: 'the lock is not taken', cycles: 1, sign: /TWO OWNERS/, ...campaigns(() => createOwners(broken('no-lock')), { entry: broken('no-lock'), restMax: 5_000 }) },
   },
 };

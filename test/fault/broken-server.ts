@@ -1,4 +1,5 @@
 // The server with one promise broken on purpose: node test/fault/broken-server.ts <way>. Everything else is the real thing.
+import Database from 'better-sqlite3';
 import { type AppOptions, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
@@ -11,6 +12,10 @@ const [way = ''] = process.argv.slice(2);
 const config = readConfig(process.env);
 const log = createLogger({ level: config.logLevel });
 process.env['FAULT_BREAK'] = way; // read by the writer's thread
+if (way === 'no-lock') {
+  const { exec } = Database.prototype;
+  Database.prototype.exec = function open(this: Database.Database, sql: string) { return sql === 'BEGIN EXCLUSIVE' ? this : exec.call(this, sql); };
+}
 const app = await startApp({
   config, clock: systemClock, log, version: 'broken',
   onFailure: (error) => { log.fatal({ err: error }, 'the store failed'); process.exit(74); },

@@ -6,6 +6,7 @@ import { SERVER } from './campaign.ts';
 import { createOwners } from './nemesis/owners.ts';
 import { createPowercut } from './nemesis/powercut.ts';
 import { createReadonly } from './nemesis/readonly.ts';
+import { createSlow } from './nemesis/slow.ts';
 import { createTerm } from './nemesis/term.ts';
 
 export interface RunOptions {
@@ -65,5 +66,10 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'two servers on one file: rivals by every path, and eight at once after a kill',
     ...campaigns(() => createOwners(SERVER)),
     control: { what: 'the lock is not taken', cycles: 1, sign: /TWO OWNERS/, ...campaigns(() => createOwners(broken('no-lock')), { entry: broken('no-lock'), restMax: 5_000 }) },
+  },
+  slow: {
+    what: 'each sync takes 300 ms more: who only reads must not notice',
+    ...campaigns(createSlow),
+    control: { what: 'the writer on the main thread', cycles: 1, sign: /BLOCKED/, ...campaigns(createSlow, { entry: broken('inline-writer'), restMax: 5_000 }) },
   },
 };

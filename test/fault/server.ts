@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** From spawn to listening; far beyond the second it takes, so that only a hang meets it. */
 const READY_MAX = 30_000;
 /** Lines of its log kept for a failure message. */

@@ -87,6 +87,9 @@ export function preparePath(path: string): string {
   if (path === ':memory:') return path;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, 'a', 0o600));
+  // A hard link is a name that no path resolves: each name would have a lock and a log of its own, and tear the one file.
+  const { nlink } = statSync(path);
+  if (nlink > 1) throw new AlreadyOwned(`The database file ${path} has another name (${nlink} hard links): by each of them a server could own it. Remove the other names, or give this server a copy.`);
   chmodSync(path, 0o600);
   return realpathSync(path);
 }

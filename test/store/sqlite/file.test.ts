@@ -1,6 +1,6 @@
 // The file itself: what is read back, refused, found damaged, owned, and what happens when it fails under the store.
 import Database from 'better-sqlite3';
-import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AlreadyOwned, openStore, type SqliteStore } from '../../../src/store/sqlite/index.ts';
@@ -119,6 +119,17 @@ describe('one owner', () => {
     const first = await open();
     await expect(open()).rejects.toBeInstanceOf(AlreadyOwned);
     await first.close();
+    await open();
+  });
+
+  test('a file with two names (a hard link) is refused by each, for each has a lock of its own', async () => {
+    const first = await open();
+    const own = path;
+    path = folder.file('other-name.db');
+    linkSync(own, path);
+    await expect(open()).rejects.toThrow(/another name/);
+    await first.close();
+    rmSync(own);
     await open();
   });
 

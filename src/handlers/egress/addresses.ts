@@ -94,6 +94,9 @@ const CLOSED_V6 = table([
 const MAPPED = table([['::ffff:0:0/96', '']]);
 const NAT64 = table([['64:ff9b::/96', '']]);
 
+/** RFC 5214: an interface identifier 0000:5efe or 0200:5efe, in any network, says that an IPv4 address to tunnel to follows. */
+const isIsatap = (bytes: Bytes): boolean => bytes.length === 16 && ((bytes[8] ?? 0) & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
+
 const find = (ranges: readonly Range[], bytes: Bytes): Range | undefined => ranges.find((range) => within(bytes, range));
 
 /** Refuses an address that jobs must not call; null means it may be connected to. */
@@ -129,5 +132,6 @@ function judge(bytes: Bytes, ip: string, policy: EgressPolicy): Refusal | null {
   if (bytes.length === 16 && find(PUBLIC_V6, bytes) === undefined) {
     return { message: `${ip} is not a public IPv6 address (2000::/3). ${open}` };
   }
+  if (isIsatap(bytes)) return { message: `${ip} is not public: ISATAP (…:5efe:…) hides an IPv4 address. ${open}` };
   return null;
 }

@@ -11,6 +11,8 @@ import type { Load, Workload } from './workload.ts';
 const CLIENTS = 8;
 /** Most recent jobs that are acted on; older ones have mostly ended. */
 const RECENT = 150;
+/** Longest pause of a client between two acts, ms; a nemesis that measures times may ask for less load. */
+const PACE = 12;
 /** ms before a client that was not let in tries again. */
 const BACK_AFTER = 50;
 /** A root's own stream is followed for one job in so many. */
@@ -32,6 +34,7 @@ export class Driver {
   /** Requests that had left us before the instant given to `watchFrom` and got no answer. */
   readonly resets: string[] = [];
   readonly counts = { requests: 0, lost: 0, refused: 0, overloaded: 0 };
+  pace = PACE;
   /** Batches that take more children. */
   readonly open = new Set<string>();
   readonly #deps: DriverDeps;
@@ -87,7 +90,7 @@ export class Driver {
       if (this.#isStopped) return;
       const before = this.counts.lost + this.counts.refused;
       await this.#act(rng);
-      await pause(this.counts.lost + this.counts.refused > before ? BACK_AFTER : rng.int(0, 12));
+      await pause(this.counts.lost + this.counts.refused > before ? BACK_AFTER : rng.int(0, this.pace));
     }
   }
 

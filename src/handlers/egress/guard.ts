@@ -86,7 +86,8 @@ export function checkHeaders(headers: Readonly<Record<string, string>>): Refusal
     const lower = name.toLowerCase();
     if (CLOSED_HEADERS.has(lower)) return { message: `The header ${shown} is set by the server itself; leave it out.` };
     if (lower.startsWith('muster-')) return { message: `The header ${shown} is refused: muster-* headers are the server's own.` };
-    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return { message: `The value of header ${shown} holds a line break, a control character or one outside Latin-1.` };
+    // Not U+0080 to U+009F either: Python's header parsers have taken U+0085 for the end of a line.
+    if (!/^[\t\x20-\x7e\xa0-\xff]*$/.test(value)) return { message: `The value of header ${shown} holds a line break, a control character or one outside Latin-1.` };
   }
   return bytes > HEADER_BYTES_MAX ? { message: `The headers have ${bytes} bytes; at most ${HEADER_BYTES_MAX} are sent.` } : null;
 }

@@ -1,4 +1,5 @@
 // What every measurement is handed.
+import { installPeers, missingPackages } from '../lib/databases.ts';
 import type { Report } from '../lib/figures.ts';
 import type { Loader } from '../lib/load.ts';
 import type { Guard } from '../lib/machine.ts';
@@ -14,6 +15,16 @@ export interface Context {
   /** Of load in one round. */
   readonly seconds: number;
   readonly quick: boolean;
+  /** Waits for rest and measures the disk: call it before each round, and print what it says with the round. */
+  readonly round: () => Promise<string>;
+}
+
+/** Sees to the peers; false, with the reason printed, if a Debian package is not there. */
+export function havePeers(report: Report, ...packages: Parameters<typeof missingPackages>[0]): boolean {
+  const missing = missingPackages(packages);
+  if (missing.length > 0) report.line(`  LEFT OUT: this needs Debian's ${missing.join(' and ')}: apt-get install --no-install-recommends ${missing.join(' ')}`);
+  else installPeers((text) => report.line(`  ${text}`));
+  return missing.length === 0;
 }
 
 /** One job of 200 bytes, as the peers were measured with. Its input is kept, and comes back as its result. */

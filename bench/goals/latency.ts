@@ -1,15 +1,13 @@
 // Goal 6: from sending a POST to the first line of the handler, on an idle system, one job at a time.
 // Both systems alike: HTTP over a kept connection from this process, the handler in the server's process, its start
 // stamped there with the clock that all processes of a machine share. BullMQ's Redis syncs each append, as we sync ours.
-import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { redis } from '../lib/databases.ts';
 import { median, quantile } from '../lib/figures.ts';
-import { helper, owned, type Server } from '../lib/servers.ts';
-import type { Context } from './context.ts';
+import { helper, type Server } from '../lib/servers.ts';
+import { type Context, havePeers } from './context.ts';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -37,53 +35,27 @@ async function starts(server: Server, agent: Agent, count: number): Promise<numb
   return times;
 }
 
-async function redis(folder: string): Promise<{ port: number; stop: () => Promise<void> }> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  mkdirSync(folder);
-  const child = owned(spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction'], { stdio: 'ignore' }));
-  for (let tries = 0; tries < 100; tries++) {
-    const socket = connect(port, '127.0.0.1');
-    const up = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false);
-    socket.destroy();
-    if (up) break;
-    await pause(50);
-  }
-  return { port, stop: async () => { const gone = once(child, 'exit'); child.kill('SIGTERM'); await gone; } };
-}
-
-function missing(): string | null {
-  if (!existsSync(new URL('../peers/node_modules/bullmq', import.meta.url))) return 'run npm ci --prefix bench/peers first';
-  try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' });
-    return null;
-  } catch {
-    return 'redis-server is not installed';
-  }
-}
-
-export async function goal6({ folder, report, guard, rounds, quick }: Context): Promise<void> {
-  const why = missing();
-  if (why !== null) return report.line(`  left out: ${why}`);
+export async function goal6({ folder, report, rounds, quick, round: begin }: Context): Promise<void> {
+  if (!havePeers(report, 'redis-server')) return;
   const samples = quick ? 100 : 300;
-  const db = await redis(join(folder, 'redis'));
+  const db = await redis(join(folder, 'redis'), 'always');
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const servers: Server[] = [];
   try {
     const ours = await helper('probe-server.ts', join(folder, 'muster.db'));
     servers.push(ours);
-    const theirs = await helper('peers/bullmq-server.mjs', String(db.port));
+    const theirs = await helper('peers/bullmq-server.mjs', db.socket, 'latency');
     servers.push(theirs);
     for (const server of servers) await starts(server, agent, 200);
     const ratios: number[] = [];
     const show = (times: number[]): string => `${median(times).toFixed(2)} / ${quantile(times, 0.99).toFixed(2)}`;
     for (let round = 0; round < rounds; round++) {
-      await guard.rest();
-      const a = await starts(ours, agent, samples);
-      const b = await starts(theirs, agent, samples);
-      report.line(`  POST to start, p50 / p99 ms: Muster ${show(a)}, BullMQ ${show(b)}`);
+      const disk = await begin();
+      const order = round % 2 === 0 ? [ours, theirs] : [theirs, ours];
+      const times = new Map<Server, number[]>();
+      for (const server of order) times.set(server, await starts(server, agent, samples));
+      const [a = [], b = []] = [times.get(ours), times.get(theirs)];
+      report.line(`  POST to start, p50 / p99 ms: Muster ${show(a)}, BullMQ ${show(b)} (${disk})`);
       ratios.push(median(a) / median(b));
     }
     report.gate({ goal: '6', what: 'idle POST → start, p50, ÷ BullMQ with Redis syncing each append', rounds: ratios, gate: 1, stretch: 0.6, better: 'less' });

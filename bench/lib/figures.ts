@@ -28,15 +28,23 @@ export interface Gate {
 export interface Report {
   line(text: string): void;
   gate(gate: Gate): void;
-  /** The table of all gates; false if one was missed. */
-  close(): boolean;
+  /** The table of all goals. */
+  close(): void;
 }
 
 const shown = (value: number): string => (Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2));
 
+const reaches = (value: number, bound: number, better: Gate['better']): boolean => (better === 'more' ? value >= bound : value <= bound);
+
+/** met: the stretch too (or there is none); gate: the gate, not the stretch; no: neither. */
+export function verdict({ rounds, gate, stretch, better }: Gate): 'met' | 'gate' | 'no' {
+  const value = median(rounds);
+  if (!reaches(value, gate, better)) return 'no';
+  return stretch === undefined || reaches(value, stretch, better) ? 'met' : 'gate';
+}
+
 export function report(out: (text: string) => void): Report {
   const gates: Gate[] = [];
-  const met = ({ rounds, gate, better }: Gate): boolean => (better === 'more' ? median(rounds) >= gate : median(rounds) <= gate);
   return {
     line: (text) => out(text),
     gate(gate) {
@@ -44,12 +52,12 @@ export function report(out: (text: string) => void): Report {
       out(`  → ${gate.what}: ${shown(median(gate.rounds))} (rounds ${gate.rounds.map(shown).join(' ')})`);
     },
     close() {
-      out('\n| goal | what | median | lowest to highest round | gate | stretch | |\n| --- | --- | --- | --- | --- | --- | --- |');
+      if (gates.length === 0) return;
+      out('\n| goal | what | median | lowest to highest round | gate | stretch | met / gate / no |\n| --- | --- | --- | --- | --- | --- | --- |');
       for (const gate of gates) {
         const sign = gate.better === 'more' ? '≥' : '≤';
-        out(`| ${gate.goal} | ${gate.what} | ${shown(median(gate.rounds))} | ${shown(Math.min(...gate.rounds))} to ${shown(Math.max(...gate.rounds))} | ${sign} ${shown(gate.gate)} | ${gate.stretch === undefined ? '–' : `${sign} ${shown(gate.stretch)}`} | ${met(gate) ? 'met' : 'MISSED'} |`);
+        out(`| ${gate.goal} | ${gate.what} | ${shown(median(gate.rounds))} | ${shown(Math.min(...gate.rounds))} to ${shown(Math.max(...gate.rounds))} | ${sign} ${shown(gate.gate)} | ${gate.stretch === undefined ? '–' : `${sign} ${shown(gate.stretch)}`} | ${verdict(gate)} |`);
       }
-      return gates.every(met);
     },
   };
 }

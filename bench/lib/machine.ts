@@ -5,11 +5,11 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { median, quantile } from './figures.ts';
 
-/** A round may begin when the cores were idle to this share for one sample. */
+/** A measurement may begin when the cores were idle to this share for one sample. */
 const IDLE = 0.85;
-const SAMPLE = 400;
+const SAMPLE = 1_000;
 /** A machine that never comes to rest is measured all the same, and the report says so. */
-const PATIENCE = 8_000;
+const PATIENCE = 10_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
 
@@ -19,13 +19,14 @@ function ticks(): { idle: number; total: number } {
 }
 
 export interface Guard {
-  /** Resolves when the machine is at rest, or when patience has run out. */
-  rest(): Promise<void>;
-  /** Rounds that began on a busy machine, and rounds in all. */
+  /** Resolves when the machine is at rest, or, with false, when patience has run out. */
+  rest(): Promise<boolean>;
+  /** Measurements that began on a busy machine, and all of them. */
   readonly count: { busy: number; rounds: number };
 }
 
-export function idleGuard(): Guard {
+/** @param patience ms; less for a quick look */
+export function idleGuard(patience = PATIENCE): Guard {
   const count = { busy: 0, rounds: 0 };
   return {
     count,
@@ -35,23 +36,23 @@ export function idleGuard(): Guard {
         const before = ticks();
         await pause(SAMPLE);
         const after = ticks();
-        if ((after.idle - before.idle) / Math.max(1, after.total - before.total) >= IDLE) return;
-        if (performance.now() - start > PATIENCE) {
+        if ((after.idle - before.idle) / Math.max(1, after.total - before.total) >= IDLE) return true;
+        if (performance.now() - start > patience) {
           count.busy += 1;
-          return;
+          return false;
         }
       }
     },
   };
 }
 
-/** One 4 KiB append and its sync, ms: what a commit waits for at least. */
-export function syncTimes(folder: string): { fsync: number[]; fdatasync: number[] } {
+/** p50 and p99 of one 4 KiB append and its sync, ms: what a commit waits for at least. */
+export function syncTimes(folder: string, samples = 300): { fsync: number[]; fdatasync: number[] } {
   const path = join(folder, 'sync');
   const page = Buffer.alloc(4_096, 1);
   const measure = (sync: (file: number) => void): number[] => {
     const file = openSync(path, 'w');
-    const times = Array.from({ length: 300 }, () => {
+    const times = Array.from({ length: samples }, () => {
       writeSync(file, page);
       const start = performance.now();
       sync(file);

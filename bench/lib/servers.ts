@@ -15,11 +15,12 @@ export interface Server {
 const START_MAX = 20_000;
 
 /** However the bench ends, its servers end with it. */
-const alive = new Set<ChildProcess>();
-process.on('exit', () => { for (const child of alive) child.kill('SIGKILL'); });
+const alive = new Map<ChildProcess, NodeJS.Signals>();
+process.on('exit', () => { for (const [child, signal] of alive) child.kill(signal); });
 
-export function owned<T extends ChildProcess>(child: T): T {
-  alive.add(child);
+/** @param signal what ends it when the bench is cut short */
+export function owned<T extends ChildProcess>(child: T, signal: NodeJS.Signals = 'SIGKILL'): T {
+  alive.set(child, signal);
   child.once('exit', () => alive.delete(child));
   return child;
 }

@@ -1,24 +1,41 @@
-// The peer of goal 6: Fastify in front of BullMQ, its worker in the same process, which is its quickest arrangement.
-// Sends each start to the parent process, stamped before anything else is done.
-import { createRequire } from 'node:module';
+// BullMQ. Arguments: Redis's socket; what it is for: latency (Fastify and a worker in one process, its quickest
+// arrangement; each start is reported, stamped before anything else), post (Fastify alone) or drain (a worker alone).
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
+import { answer, counter, serve } from './front.mjs';
 
-// The same Fastify as ours: not installed twice, so that the comparison cannot drift.
-const { default: fastify } = await import(createRequire(new URL('../../package.json', import.meta.url)).resolve('fastify'));
-
-const connect = () => new Redis(Number(process.argv[2]), '127.0.0.1', { maxRetriesPerRequest: null });
+const [socket, role] = process.argv.slice(2);
+const connect = () => new Redis({ path: socket, maxRetriesPerRequest: null });
 const queue = new Queue('bench', { connection: connect() });
-const worker = new Worker('bench', async (job) => {
-  process.send({ token: job.data.input.result.token, at: String(process.hrtime.bigint()) });
-}, { connection: connect(), concurrency: 100 });
+/** Ended jobs are removed, as its documentation advises for speed. */
+const KEEP_NOTHING = { removeOnComplete: true };
+const CHUNK = 1_000;
 
-worker.on('error', (error) => { throw error; });
-
-const app = fastify();
-app.post('/api/jobs', async (request, reply) => {
-  const { id } = await queue.add('noop', request.body, { removeOnComplete: true });
-  return reply.code(201).send({ id });
-});
-process.on('disconnect', () => process.exit(0));
-process.send({ url: await app.listen({ host: '127.0.0.1', port: 0 }) });
+const commands = {};
+if (role === 'latency') {
+  const worker = new Worker('bench', async (job) => {
+    process.send({ token: job.data.input.result.token, at: String(process.hrtime.bigint()) });
+  }, { connection: connect(), concurrency: 100 });
+  worker.on('error', (error) => { throw error; });
+}
+if (role === 'drain') {
+  const count = counter();
+  commands.fill = async ({ jobs, body }) => {
+    const list = Array.from({ length: CHUNK }, () => ({ name: 'noop', data: body, opts: KEEP_NOTHING }));
+    for (let left = jobs; left > 0; left -= CHUNK) await queue.addBulk(list.slice(0, left));
+    return {};
+  };
+  commands.drain = async ({ jobs, concurrency }) => {
+    const done = count.expect(jobs);
+    const worker = new Worker('bench', async () => count.started(), { connection: connect(), concurrency, autorun: false });
+    worker.on('error', (error) => { throw error; });
+    worker.on('completed', () => count.ended());
+    void worker.run();
+    await done;
+    const ms = count.since();
+    await worker.close();
+    return { ms };
+  };
+}
+answer(commands);
+process.send({ url: role === 'drain' ? 'none' : await serve(async (body) => (await queue.add('noop', body, KEEP_NOTHING)).id) });

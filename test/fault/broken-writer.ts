@@ -5,7 +5,7 @@ import type { NewEvent } from '../../src/domain/event.ts';
 import { LogTables } from '../../src/store/sqlite/log-table.ts';
 import { JobTable, type JobUpdate, type Placed } from '../../src/store/sqlite/job-table.ts';
 import { Sets } from '../../src/store/sqlite/sets.ts';
-import type { Break } from './breaks.ts';
+import { type Break, type CommitBreak, isCommitBreak } from './breaks.ts';
 
 /** One in so many: seldom enough that a look at a few jobs would miss it. */
 const EVERY = 20;
@@ -13,7 +13,7 @@ const EVERY = 20;
 const LATE = 150;
 
 // The store has its own workerData for its writer, so the way to break it comes by the environment of the test's server.
-const way = process.env['FAULT_BREAK'] as Break | undefined;
+const way = process.env['FAULT_BREAK'] as Break | CommitBreak | undefined;
 
 const { append } = LogTables.prototype;
 let count = 0;
@@ -54,5 +54,7 @@ else if (way === 'kill-burns-a-retry') {
   const { admit } = Sets.prototype;
   Sets.prototype.admit = function forgetful(this: Sets, parent: number, n: number, now: number) { if ((count += 1) % EVERY !== 0) admit.call(this, parent, n, now); };
 }
+
+if (isCommitBreak(way)) (await import('./broken-commit.ts')).COMMIT_BREAKS[way]();
 
 await import('../../src/store/sqlite/writer.ts');

@@ -1,12 +1,15 @@
 // The faults that `npm run crash -- --nemesis NAME` knows. Each has a control: the same harm where one promise is broken
 // on purpose, or where the harm is not survivable. A control in which nothing is found means a blind harness.
 import { campaigns } from './campaigns.ts';
+import { createFrozen } from './nemesis/frozen.ts';
 import { createKill } from './nemesis/kill.ts';
 import { SERVER } from './campaign.ts';
 import { createOwners } from './nemesis/owners.ts';
+import { runPoints } from './nemesis/points.ts';
 import { createPowercut } from './nemesis/powercut.ts';
 import { createReadonly } from './nemesis/readonly.ts';
 import { createSlow } from './nemesis/slow.ts';
+import { cannotTrace } from './nemesis/strace.ts';
 import { createTerm } from './nemesis/term.ts';
 
 export interface RunOptions {
@@ -71,5 +74,16 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'each sync takes 300 ms more: who only reads must not notice',
     ...campaigns(createSlow),
     control: { what: 'the writer on the main thread', cycles: 1, sign: /BLOCKED/, ...campaigns(createSlow, { entry: broken('inline-writer'), restMax: 5_000 }) },
+  },
+  frozen: {
+    what: 'the disk hangs for 10 s: nothing is acknowledged, reads and /health are answered, /ready says no',
+    ...campaigns(createFrozen, { perCampaign: 5 }),
+    control: { what: 'the writer on the main thread', cycles: 1, sign: /HANGS/, ...campaigns(() => createFrozen({ freeze: 4_000 }), { entry: broken('inline-writer'), restMax: 5_000 }) },
+  },
+  points: {
+    what: 'SIGKILL just before the n-th write, sync, truncation or removal of a scripted run of 40 acts; all of them with --cycles 2000',
+    feasible: cannotTrace,
+    run: (options) => runPoints(options),
+    control: { what: 'commits rows and their events apart', cycles: 16, sign: /I3: .* its last event says/, run: (options) => runPoints(options, broken('events-apart')) },
   },
 };

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { undoAtExit } from './undo.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** From spawn to listening; far beyond the second it takes, so that only a hang meets it. */
@@ -43,6 +44,8 @@ export class ServerProcess {
     this.#child = spawn(command, args, {
       cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...inherited, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', MUSTER_DB: db, ...env },
     });
+    const end = undoAtExit(() => { this.#child.kill('SIGKILL'); });
+    this.#child.once('exit', end); // its pid may be another's soon
     this.exited = once(this.#child, 'exit').then(([code, signal]) => ({ code, signal } as Exit));
     this.ready = new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`not listening after ${READY_MAX} ms\n${this.log()}`)), READY_MAX);

@@ -80,8 +80,8 @@ export interface Snapshot {
   readonly job: (id: string) => Job | undefined;
   /** The jobs that answer a ready, due or leased pick, in order. */
   readonly found: readonly Job[];
-  /** Input JSON text of a job found by a ready pick. */
-  readonly input: (id: string) => string;
+  /** Input JSON text of a job found by a ready pick; null = the disk changed it. */
+  readonly input: (id: string) => string | null;
   /** What the idempotency key already stands for. */
   readonly known: { readonly bodyHash: string; readonly jobIds: readonly string[] } | null;
   /** Some job of the picked tree is not final. */

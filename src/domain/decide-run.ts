@@ -40,9 +40,14 @@ export function decideClaim(d: Draft, command: Of<'claim'>): void {
     } else if (job.children.open > 0 || (job.type === 'batch' && !makesFinalCall(job))) {
       openBatch(d, job); // nothing to run of its own (yet)
     } else {
+      const input = d.snapshot.input(job.id);
+      if (input === null) {
+        end(d, job, jobError('damaged', 'Its input is not what was submitted: the checksum does not match. The disk changed it; submit it again.'));
+        continue;
+      }
       const after = lease(d, job, command.worker);
       d.answer.claimed.push({
-        id: job.id, type: job.type, input: d.snapshot.input(job.id), epoch: after.leaseEpoch, attempt: after.attempt,
+        id: job.id, type: job.type, input, epoch: after.leaseEpoch, attempt: after.attempt,
         failures: job.failures, rootId: job.rootId, parentId: job.parentId, spec: job.spec, children: job.children,
         priority: job.priority, createdAt: job.createdAt, claimedAt: d.env.now,
       });

@@ -10,6 +10,7 @@ export const ERROR_CODES = [
   'idempotency_mismatch', // the key was used before with another body
   'too_large', // a tree, a queue or a payload over its bound
   'overloaded', // too much is waiting to be written; try again later
+  'damaged', // what is asked for no longer is what was stored: the disk changed it
   'storage_full', // the disk is full: reads and the ends of running jobs only
   'unavailable', // the server is starting, stopping or has failed
 ] as const;

@@ -23,7 +23,7 @@ export type JobState = (typeof STATES)[number];
 export const JOB_ERROR_CODES = [
   'ttl_expired', 'deadline_exceeded', 'timeout', 'interrupted', 'interrupted_too_often', 'attempts_exhausted', 'child_failed',
   'cancelled', 'http_status', 'network', 'egress_refused', 'answer_too_large', 'invalid_answer', 'participant_failed',
-  'handler_error', 'unknown_type',
+  'handler_error', 'unknown_type', 'damaged',
 ] as const;
 export type JobErrorCode = (typeof JOB_ERROR_CODES)[number];
 

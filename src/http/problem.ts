@@ -36,6 +36,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   idempotency_mismatch: { status: 422, title: 'The Idempotency-Key stands for another body', hint: 'Use a new key for new work.' },
   headers_too_large: { status: 431, title: 'The headers are too large', hint: 'Headers may have 16 KiB in all.' },
   internal: { status: 500, title: 'The server failed', hint: 'This is a defect; the log has the details under the request id.' },
+  damaged: { status: 500, title: 'The disk changed what is stored here', hint: 'Restore the newest backup beside the damaged file. Everything else goes on; a job that is in the way can be cancelled and deleted.' },
   overloaded: { status: 503, title: 'Too much is waiting', hint: 'Try again after the seconds in Retry-After.' },
   storage_full: { status: 503, title: 'The disk is full', hint: 'Reads work; free space on the disk, then try again.' },
   unavailable: { status: 503, title: 'The server is starting, stopping or has failed', hint: 'Try again after the seconds in Retry-After; GET /ready tells why.' },

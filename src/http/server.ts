@@ -79,6 +79,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
 
   const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = problemOf(error);
+    if (known?.code === 'damaged') log.error({ err: error, requestId: request.id }, 'the database file is damaged: keep it, and restore the newest backup beside it');
     if (known === null) log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions?.url }, 'a request failed through a defect');
     refuse(request, reply, known ?? problem('internal', 'The server failed at this request; nothing is known to have changed.'));
   };
@@ -120,7 +121,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   return app;
 }
 
-const isUtf8Json = (type: string): boolean => /^\s*application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*$/i.test(type);
+const isUtf8Json = (type: string): boolean => /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?$/i.test(type.trim());
 
 function refuse(request: FastifyRequest, reply: FastifyReply, body: Problem): void {
   reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff'); // some refusals come before any hook

@@ -227,7 +227,7 @@ export class Dispatcher implements Service, Runner, Capacity {
         this.#ended.push(...list);
         this.#flushing = true;
         this.#o.clock.after(RETRY_AFTER, () => this.#flush());
-      } else if (error instanceof DomainError && error.code === 'unavailable' && list.length > 1 && this.#o.store.health() === 'ok') {
+      } else if (error instanceof DomainError && (error.code === 'unavailable' || error.code === 'damaged') && list.length > 1 && ['ok', 'stalled'].includes(this.#o.store.health())) {
         for (const ended of list) this.#send([ended]); // one of them cannot be written: its neighbours can
       } else this.#failed(error, 'finish');
     });

@@ -5,7 +5,7 @@ import { decide } from '../../domain/decide.ts';
 import { isFinal } from '../../domain/job.ts';
 import type { Policies } from '../../domain/policy.ts';
 import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
-import { checked, LogTables } from './log-table.ts';
+import { LogTables } from './log-table.ts';
 import { type SetEffect, Sets } from './sets.ts';
 import { Loaded, Recent, type SnapshotSources, takeSnapshot } from './snapshot.ts';
 import { Tally } from './tally.ts';
@@ -61,7 +61,6 @@ export class Engine {
     this.#sets = new Sets(db, this.#tally);
     this.#sources = {
       jobs: this.#jobs,
-      checked,
       known: (scope, key) => this.#log.known(scope, key),
       treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
     };

@@ -130,11 +130,12 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     outbox = [];
     if (list.length > 0) line.post({ kind: 'commands', list });
   };
-  const overloaded = (): boolean => {
-    if (waiting.size >= (options.queueMax ?? QUEUE_MAX)) return true;
+  /** The disk hangs, or more is asked of it than it can take: from here the two look the same. */
+  const stalled = (): boolean => {
     const oldest = waiting.values().next().value;
     return oldest !== undefined && clock.monotonic() - oldest.since > QUEUE_AGE_MAX;
   };
+  const overloaded = (): boolean => waiting.size >= (options.queueMax ?? QUEUE_MAX) || stalled();
 
   const unavailable = (): DomainError => new DomainError('unavailable', `The store is ${closing === null ? health : 'closed'}.`, { hint: 'Try again when /ready answers 200.' });
   const close = async (): Promise<void> => {
@@ -180,7 +181,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
       line.post({ kind: 'forget', id, before, limit });
     })),
     stats: () => read(() => ({ jobs: reader.counts(), fileBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`), waiting: waiting.size })),
-    health: () => health,
+    health: () => (health === 'ok' && stalled() ? 'stalled' : health),
     onCommit(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 import { alarmAt, EMPTY_SPEC, isReady, type Job, type JobSpec, type JobStatus, type Gate, NO_CHILDREN } from '../../domain/job.ts';
 import { type Policies, policyOf, timeoutOf } from '../../domain/policy.ts';
+import { parsed } from './log-table.ts';
 
 const MUTABLE = `status, gate, ready, alarm_at, priority, due_at, started_at, ended_at, expires_at, deadline_at, attempt,
   failures, interruptions, crashes, attempt_started_at, claimed_at, lease_until, lease_epoch, worker, child_total,
@@ -60,7 +61,7 @@ export function toJob(row: JobRow, parentId: string | null, rootId: string): Job
   const error = row[36] as string | null;
   return {
     id: row[1] as string, type: row[2] as string, parentId, rootId, ordinal: row[5] as number | null, depth: row[6] as number,
-    spec: spec === null ? EMPTY_SPEC : (JSON.parse(spec) as JobSpec), createdAt: row[8] as number,
+    spec: spec === null ? EMPTY_SPEC : parsed<JobSpec>(spec, `job ${String(row[1])}`), createdAt: row[8] as number,
     status: row[9] as JobStatus, gate: row[10] as Gate, priority: row[13] as number, dueAt: row[14] as number | null,
     startedAt: row[15] as number | null, endedAt: row[16] as number | null, expiresAt: row[17] as number | null,
     deadlineAt: row[18] as number | null, attempt: row[19] as number, failures: row[20] as number,
@@ -70,7 +71,7 @@ export function toJob(row: JobRow, parentId: string | null, rootId: string): Job
     children: total === 0 ? NO_CHILDREN : {
       total, open: row[29] as number, waiting: row[30] as number, completed: row[31] as number, failed: row[32] as number, cancelled: row[33] as number,
     },
-    progress: row[34] as number | null, logBytes: row[35] as number, error: error === null ? null : JSON.parse(error),
+    progress: row[34] as number | null, logBytes: row[35] as number, error: error === null ? null : parsed(error, `the error of job ${String(row[1])}`),
   };
 }
 
@@ -114,7 +115,7 @@ function fits(group: Group, old: readonly Cell[], next: readonly Cell[], ended: 
 
 export class JobTable {
   readonly #insert; readonly #updateSpec; readonly #byId; readonly #byKey;
-  readonly #ready; readonly #due; readonly #leased; readonly #insertTag; readonly #dropTags;
+  readonly #ready; readonly #due; readonly #leased; readonly #insertTag; readonly #dropTags; readonly #setAside;
   readonly #db: Database.Database;
   readonly #policies: Policies;
   /** UPDATE statements by what they set; as many as there are kinds of transition (about thirty). */
@@ -133,6 +134,7 @@ export class JobTable {
     this.#due = db.prepare(DUE).pluck();
     this.#leased = db.prepare(LEASED).pluck();
     this.#insertTag = db.prepare('INSERT OR IGNORE INTO job_tag (tag, job_key) VALUES (?, ?)');
+    this.#setAside = db.prepare('UPDATE job SET ready = 0, alarm_at = NULL, lease_until = NULL, worker = NULL WHERE key = ?');
     this.#dropTags = db.prepare('DELETE FROM job_tag WHERE job_key = ?');
   }
 
@@ -142,6 +144,9 @@ export class JobTable {
   readyRows(type: string, limit: number): JobRow[] { return this.#ready.all(type, limit) as JobRow[]; }
   dueKeys(now: number, limit: number): number[] { return this.#due.all(now, limit) as number[]; }
   leasedKeys(worker: string, limit: number): number[] { return this.#leased.all(worker, limit) as number[]; }
+
+  /** A row that cannot be read any more is in nobody's way then; whoever asks for it is told what it is. */
+  setAside(key: number): void { this.#setAside.run(key); }
 
   /** After a rollback, and at the start. Keys are given here so that a root knows its own before it is written. */
   reload(): void { this.#nextKey = Number(this.#db.prepare('SELECT max(key) FROM job').pluck().get() ?? 0) + 1; }

@@ -2,24 +2,30 @@
 import type Database from 'better-sqlite3';
 import { crc32 } from 'node:zlib';
 import type { Change, IdempotencyClaim, Snapshot } from '../../domain/commands.ts';
+import { DomainError } from '../../domain/errors.ts';
 import type { NewEvent } from '../../domain/event.ts';
 import type { Placed } from './job-table.ts';
 
 /** CRC-32 of a stored text; null counts as empty. Found again by the integrity check of every reader. */
 export const checksum = (text: string | null): number => (text === null ? 0 : crc32(text));
 
-/** A row whose text no longer matches its checksum: the file is damaged and nothing may be built on it. */
-export class DamagedRow extends Error {
-  readonly code = 'SQLITE_CORRUPT_ROW';
+/**
+ * A row whose text is not what was stored. Only this row is refused: the structure was found sound at the start, and a
+ * server that stopped for it would stop again at each read, with everything else in it out of reach.
+ */
+export class DamagedRow extends DomainError {
   constructor(what: string) {
-    super(`The database file is damaged: the checksum of ${what} does not match. Restore the newest backup; do not delete the damaged file.`);
+    super('damaged', `The database file is damaged: ${what} is not what was stored.`);
   }
 }
 
-/** @throws DamagedRow when the text is not what was stored */
-export function checked(text: string, sum: number, what: string): string {
-  if (checksum(text) !== sum) throw new DamagedRow(what);
-  return text;
+/** JSON of a column that has no checksum. @throws DamagedRow */
+export function parsed<T>(text: string, what: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new DamagedRow(what);
+  }
 }
 
 /** Events that wait for their INSERT; more would only hold memory. */

@@ -10,8 +10,11 @@ export class SchemaError extends Error {
   readonly code = 'MUSTER_SCHEMA';
 }
 
-export function migrate(db: Database.Database, folder: URL): void {
-  const files = readdirSync(folder).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
+const filesIn = (folder: URL): string[] => readdirSync(folder).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
+
+/** Reads only. @throws SchemaError */
+export function refuseForeign(db: Database.Database, folder: URL): number {
+  const files = filesIn(folder);
   const version = db.pragma('user_version', { simple: true }) as number;
   const id = db.pragma('application_id', { simple: true }) as number;
   const empty = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
@@ -19,6 +22,12 @@ export function migrate(db: Database.Database, folder: URL): void {
   if (version > files.length) {
     throw new SchemaError(`The database has schema ${version}, this version of Muster knows ${files.length}. Start the newer version again, or restore a backup made before the upgrade.`);
   }
+  return version;
+}
+
+export function migrate(db: Database.Database, folder: URL): void {
+  const files = filesIn(folder);
+  const version = refuseForeign(db, folder);
   for (const [index, name] of files.entries()) {
     if (index < version) continue;
     if (Number(name.slice(0, 4)) !== index + 1) throw new SchemaError(`Migration ${name} is out of order.`);

@@ -1,13 +1,16 @@
 // Opening the file: pragmas set and read back, checked before it is trusted, one owner.
 import Database from 'better-sqlite3';
-import { chmodSync, closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { migrate } from './migrate.ts';
+import { migrate, refuseForeign } from './migrate.ts';
 
 export const MIGRATIONS = new URL('../../../migrations/sqlite/', import.meta.url);
 
-/** Reads this much at the start to find structural damage; larger files are checked by `quick_check` on a backup. */
+/**
+ * Checked in full at the start; larger files on a backup. integrity_check, not quick_check: a flipped bit in an index hid
+ * acknowledged jobs from every look-up and quick_check called it sound; 80 MB with 100,000 jobs take 220 ms instead of 130.
+ */
 const CHECK_BYTES_MAX = 256 * 1024 * 1024;
 /** The write-ahead log is cut back to this after a checkpoint; WAL growth is bounded by short reads. */
 const WAL_BYTES_KEPT = 16 * 1024 * 1024;
@@ -25,8 +28,12 @@ export class DamagedFile extends Error {
 }
 export class AlreadyOwned extends Error {}
 
-/** The writer's connection. Order: open → pragmas read back → quick_check → checkpoint → migrations. */
+/** The writer's connection. Order: checked → open → pragmas read back → checkpoint → migrations. */
 export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' = 'FULL'): Database.Database {
+  if (path !== ':memory:') {
+    undoFirstWrite(path);
+    checkFile(path);
+  }
   const db = new Database(path);
   try {
     set(db, 'journal_mode', 'WAL', path === ':memory:' ? 'memory' : 'wal');
@@ -39,7 +46,6 @@ export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' 
     db.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
     db.pragma('temp_store = MEMORY');
     db.function('crc32', { deterministic: true }, (text: unknown) => (text === null ? 0 : crc32(String(text))));
-    checkFile(db, path);
     if (path !== ':memory:') checkpoint(db);
     migrate(db, MIGRATIONS);
     return db;
@@ -73,10 +79,34 @@ function set(db: Database.Database, name: string, value: string, expected: strin
   if (got !== expected) throw new Error(`SQLite did not take ${name} = ${value} (it says ${String(got)}): without it acknowledged jobs could be lost.`);
 }
 
-function checkFile(db: Database.Database, path: string): void {
-  if (path !== ':memory:' && statSync(path).size > CHECK_BYTES_MAX) return;
-  const found = db.pragma('quick_check(1)', { simple: true });
-  if (found !== 'ok') throw new DamagedFile(`The database file ${path} is damaged (${String(found)}). Keep it, and restore the newest backup beside it.`);
+/** Bytes of a file whose first write, the switch to WAL, was cut off: one page at most. */
+const FIRST_WRITE_BYTES = 4_096;
+
+/** Killed there (seen, between that page and the removal of its journal), a file is empty again once a writer has looked at it; a reader only fails. */
+function undoFirstWrite(path: string): void {
+  if (!existsSync(`${path}-journal`) || statSync(path).size > FIRST_WRITE_BYTES) return;
+  const db = new Database(path);
+  try {
+    db.prepare('SELECT count(*) FROM sqlite_schema').get();
+  } finally {
+    db.close();
+  }
+}
+
+/**
+ * By a connection that cannot write: the writer's would, when it is closed, move the log into the damaged file and delete it,
+ * or make a stranger's file ours.
+ */
+function checkFile(path: string): void {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    refuseForeign(db, MIGRATIONS);
+    if (statSync(path).size > CHECK_BYTES_MAX) return;
+    const found = db.pragma('integrity_check(1)', { simple: true });
+    if (found !== 'ok') throw new DamagedFile(`The database file ${path} is damaged (${String(found)}). Keep it, and restore the newest backup beside it.`);
+  } finally {
+    db.close();
+  }
 }
 
 /**

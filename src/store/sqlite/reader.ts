@@ -6,7 +6,7 @@ import type { Job } from '../../domain/job.ts';
 import { readJson } from '../../domain/read-json.ts';
 import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobRecord, Page, StoredEvent } from '../store.ts';
 import { JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
-import { checksum, DamagedRow } from './log-table.ts';
+import { checksum, DamagedRow, parsed } from './log-table.ts';
 import { listSql } from './list.ts';
 
 const EVENT = 'e.seq, j.id, e.type, e.at, e.data, e.sum, e.root_key';
@@ -15,7 +15,7 @@ export const HOT_READ_SQL = {
   byKey: `SELECT ${JOB_COLUMNS} FROM job WHERE key = ?`,
   idOf: 'SELECT id FROM job WHERE key = ?',
   input: 'SELECT body, sum FROM input WHERE job_key = ?',
-  final: 'SELECT data, sum FROM event WHERE seq = ?',
+  final: 'SELECT data, sum, job_key FROM event WHERE seq = ?',
   attempts: 'SELECT number, outcome, started_at AS startedAt, ended_at AS endedAt, error, worker FROM attempt WHERE job_key = ? ORDER BY number DESC LIMIT 100',
   events: `SELECT ${EVENT} FROM event e JOIN job j ON j.key = e.job_key WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
   eventsOfTree: `SELECT ${EVENT} FROM event e JOIN job j ON j.key = e.job_key WHERE e.root_key = ? AND e.seq > ? ORDER BY e.seq LIMIT ?`,
@@ -25,7 +25,7 @@ export const HOT_READ_SQL = {
     WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
   ready: 'SELECT 1 FROM job WHERE ready = 1 AND type = ? LIMIT 1',
   alarm: 'SELECT min(alarm_at) FROM job WHERE alarm_at IS NOT NULL',
-  childResults: `SELECT j.id, j.type, j.ordinal, j.status, j.error, e.data, e.sum FROM job j LEFT JOIN event e ON e.seq = j.final_seq
+  childResults: `SELECT j.id, j.type, j.ordinal, j.status, j.error, e.data, e.sum, j.final_seq IS NULL OR e.job_key = j.key FROM job j LEFT JOIN event e ON e.seq = j.final_seq
     WHERE j.parent_key = ? AND j.ordinal > ? ORDER BY j.ordinal LIMIT 200`,
 } as const;
 
@@ -103,12 +103,13 @@ export class Reader {
     for (let after = -1; parent !== null; ) {
       let count = 0;
       // One by one: 200 results of 1 MiB would be read to use one of them.
-      const rows = this.#raw(HOT_READ_SQL.childResults).iterate(parent, after) as IterableIterator<[string, string, number, JobStatus, string | null, string | null, number | null]>;
-      for (const [id, type, ordinal, status, error, data, sum] of rows) {
+      const rows = this.#raw(HOT_READ_SQL.childResults).iterate(parent, after) as IterableIterator<[string, string, number, JobStatus, string | null, string | null, number | null, number | null]>;
+      for (const [id, type, ordinal, status, error, data, sum, isIts] of rows) {
+        if (isIts !== 1) throw new DamagedRow(`the result of job ${id}`);
         count += 1;
         left -= (data?.length ?? 0) + 64;
         if (left < 0) return { results, truncated: true };
-        results.push({ id, type, ordinal, status, error: error === null ? null : JSON.parse(error), result: resultOf(data, sum ?? 0, id) });
+        results.push({ id, type, ordinal, status, error: error === null ? null : parsed(error, `the error of job ${id}`), result: resultOf(data, sum ?? 0, id) });
         after = ordinal;
       }
       if (count < 200) break;
@@ -117,14 +118,14 @@ export class Reader {
   }
 
   #eventsOf(scope: EventScope, after: number, limit: number, types: readonly EventType[] | undefined): StoredEvent[] {
-    const only = types === undefined ? '' : `e.type IN (${types.map((type) => `'${type}'`).join(', ')}) AND `;
-    const sql = (text: string): string => text.replace('WHERE ', `WHERE ${only}`);
-    if (scope === 'all') return this.#events(sql(HOT_READ_SQL.events), [after, limit]);
+    const bound = [after, ...(types ?? []), limit];
+    const sql = (text: string): string => (types === undefined ? text : text.replace(' ORDER BY', ` AND e.type IN (${types.map(() => '?').join(', ')}) ORDER BY`));
+    if (scope === 'all') return this.#events(sql(HOT_READ_SQL.events), bound);
     const row = this.#raw(HOT_READ_SQL.job).get(scope.jobId) as JobRow | undefined;
     if (row === undefined) return [];
     const [key, parent, children] = [row[0], row[3], row[28]] as [number, number | null, number];
-    if (parent === null) return this.#events(sql(HOT_READ_SQL.eventsOfTree), [key, after, limit]);
-    return this.#events(sql(children === 0 ? HOT_READ_SQL.eventsOfChild : HOT_READ_SQL.eventsBelow), [key, after, limit]);
+    if (parent === null) return this.#events(sql(HOT_READ_SQL.eventsOfTree), [key, ...bound]);
+    return this.#events(sql(children === 0 ? HOT_READ_SQL.eventsOfChild : HOT_READ_SQL.eventsBelow), [key, ...bound]);
   }
 
   lastSeq(): number { return Math.max(this.#number('SELECT max(seq) FROM event'), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
@@ -170,12 +171,13 @@ export class Reader {
   #record(placed: Placed): JobRecord {
     const input = this.#raw(HOT_READ_SQL.input).get(placed.key) as [string, number] | undefined;
     if (input === undefined || checksum(input[0]) !== input[1]) throw new DamagedRow(`the input of job ${placed.job.id}`);
-    const final = placed.finalSeq === null ? undefined : (this.#raw(HOT_READ_SQL.final).get(placed.finalSeq) as [string | null, number] | undefined);
+    const final = placed.finalSeq === null ? undefined : (this.#raw(HOT_READ_SQL.final).get(placed.finalSeq) as [string | null, number, number] | undefined);
+    if (placed.finalSeq !== null && final?.[2] !== placed.key) throw new DamagedRow(`the result of job ${placed.job.id}`);
     const attempts = placed.job.attempt === 0 ? [] : (this.#prepare(HOT_READ_SQL.attempts).all(placed.key) as (AttemptRecord & { error: string | null })[]).reverse();
     return {
       job: placed.job, input: input[0], finalSeq: placed.finalSeq,
       result: final === undefined ? null : resultOf(final[0], final[1], placed.job.id),
-      attempts: attempts.map((attempt) => ({ ...attempt, error: attempt.error === null ? null : JSON.parse(attempt.error) })),
+      attempts: attempts.map((attempt) => ({ ...attempt, error: attempt.error === null ? null : parsed(attempt.error, `an attempt of job ${placed.job.id}`) })),
     };
   }
 

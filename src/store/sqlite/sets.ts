@@ -4,6 +4,11 @@ import type { JobError } from '../../domain/job.ts';
 import type { LeaseRef } from '../../domain/commands.ts';
 import type { Tally } from './tally.ts';
 
+// As domain/job.ts has it for a gate that opens. The alarm too: a wall clock that was set back has due times ahead that were past
+// when the row was written.
+const LOOK = `ready = (due_at IS NOT NULL AND due_at <= @now AND status IN ('queued','retry')),
+    alarm_at = iif(due_at > @now AND status IN ('queued','retry'), min(coalesce(alarm_at, due_at), due_at), alarm_at)`;
+
 // Everything open below the parent. Children of a cancelled job that lets its children go (onParentCancel "abandon") are not in it.
 const COLLECT = (unstarted: boolean): string => `
   WITH RECURSIVE doomed(key) AS (
@@ -23,7 +28,7 @@ const CUT_EVENTS = `
       '{"status":"cancelled","state":"FAIL","attempt":' || job.attempt || ',"error":' || @error || '}' AS data
     FROM temp.cut JOIN job USING (key)) ORDER BY seq`;
 const LET_GO = `
-  UPDATE job SET gate = 'open', ready = (due_at IS NOT NULL AND due_at <= @now AND status IN ('queued','retry'))
+  UPDATE job SET gate = 'open', ${LOOK}
   WHERE ended_at IS NULL AND gate <> 'open' AND key NOT IN (SELECT key FROM temp.cut)
     AND parent_key IN (SELECT key FROM temp.cut)`;
 // A cancelled batch's open children are cancelled with it, unless it let them go.
@@ -66,10 +71,10 @@ const REOPEN_PARENT = `
   UPDATE job SET child_open = child_open + child_failed + child_cancelled, child_waiting = child_waiting + child_failed + child_cancelled,
     child_failed = 0, child_cancelled = 0 WHERE key = @parent`;
 const ADMIT = `
-  UPDATE job SET gate = 'open', ready = (due_at IS NOT NULL AND due_at <= @now AND status IN ('queued','retry'))
+  UPDATE job SET gate = 'open', ${LOOK}
   WHERE key IN (SELECT key FROM job WHERE parent_key = @parent AND gate = 'parent' ORDER BY ordinal LIMIT @count)`;
 const UNGATE = `
-  UPDATE job SET gate = 'open', ready = (due_at IS NOT NULL AND due_at <= @now AND status IN ('queued','retry'))
+  UPDATE job SET gate = 'open', ${LOOK}
   WHERE root_key = @root AND gate = 'ancestor'`;
 const UNGATE_AROUND = UNGATE.replace('@root', '(SELECT root_key FROM job WHERE key = @parent)');
 const TREE = `WITH RECURSIVE tree(key) AS (SELECT @root UNION ALL SELECT c.key FROM tree JOIN job c ON c.parent_key = tree.key)

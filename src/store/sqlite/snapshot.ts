@@ -1,6 +1,7 @@
 // The rows a command locks, as the domain sees them, with where each one stands in the file.
 import type { Pick, Snapshot } from '../../domain/commands.ts';
 import type { Job } from '../../domain/job.ts';
+import { checksum, DamagedRow } from './log-table.ts';
 import { type JobRow, type JobTable, type Placed, toJob } from './job-table.ts';
 
 /**
@@ -84,8 +85,6 @@ export class Loaded {
 
 export interface SnapshotSources {
   readonly jobs: JobTable;
-  /** @throws DamagedRow */
-  readonly checked: (text: string, sum: number, what: string) => string;
   readonly known: (scope: string, key: string) => Snapshot['known'];
   readonly treeOpen: (rootKey: number) => boolean;
 }
@@ -96,16 +95,27 @@ const INPUT_COLUMN = 38;
 const present = (placed: Placed | undefined): Job[] => (placed === undefined ? [] : [placed.job]);
 
 export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSources, now: number): Snapshot {
-  const found = (keys: readonly number[]): Job[] => keys.flatMap((key) => present(loaded.key(key)));
-  const inputs = new Map<string, string>();
-  const ready = (row: JobRow): Job => {
-    const { job } = loaded.row(row);
-    inputs.set(job.id, sources.checked(row[INPUT_COLUMN] as string, row[INPUT_COLUMN + 1] as number, `the input of job ${job.id}`));
-    return job;
+  const inputs = new Map<string, string | null>();
+  /** One row that cannot be read must not stop every claim and every sweep that meets it. */
+  const orAside = (key: number, read: () => Job[]): Job[] => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof DamagedRow)) throw error;
+      sources.jobs.setAside(key);
+      return [];
+    }
   };
+  const found = (keys: readonly number[]): Job[] => keys.flatMap((key) => orAside(key, () => present(loaded.key(key))));
+  const ready = (row: JobRow): Job[] => orAside(row[0] as number, () => {
+    const { job } = loaded.row(row);
+    const text = row[INPUT_COLUMN] as string;
+    inputs.set(job.id, checksum(text) === row[INPUT_COLUMN + 1] ? text : null);
+    return [job];
+  });
   const base = {
     job: (id: string) => loaded.id(id)?.job,
-    input: (id: string) => inputs.get(id) ?? 'null',
+    input: (id: string) => { const text = inputs.get(id); return text === undefined ? 'null' : text; },
     found: [] as readonly Job[],
     known: null as Snapshot['known'],
     treeOpen: false,
@@ -113,7 +123,7 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSource
   switch (pick.kind) {
     case 'jobs':
       return pick.idempotency === undefined ? base : { ...base, known: sources.known(pick.idempotency.scope, pick.idempotency.key) };
-    case 'ready': return { ...base, found: sources.jobs.readyRows(pick.type, pick.limit).map(ready) };
+    case 'ready': return { ...base, found: sources.jobs.readyRows(pick.type, pick.limit).flatMap(ready) };
     case 'due': return { ...base, found: found(sources.jobs.dueKeys(now, pick.limit)) };
     case 'leased': return { ...base, found: found(sources.jobs.leasedKeys(pick.worker, pick.limit)) };
     case 'tree': {

@@ -71,6 +71,17 @@ describe('refused at the start', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
+  test('a file and its log stay as they are, whoever they belong to', async () => {
+    const db = new Database(path);
+    db.pragma('journal_mode = WAL');
+    db.exec('PRAGMA application_id = 1234; CREATE TABLE notes (text TEXT)');
+    const copies = ['', '-wal'].map((end) => readFileSync(`${path}${end}`));
+    db.close();
+    for (const [i, end] of ['', '-wal'].entries()) writeFileSync(`${path}${end}`, copies[i]!);
+    await expect(open()).rejects.toThrow(/not made by Muster/);
+    for (const [i, end] of ['', '-wal'].entries()) expect(readFileSync(`${path}${end}`).equals(copies[i]!)).toBe(true);
+  });
+
   test('a file whose structure is damaged', async () => {
     const first = await bench();
     for (let i = 0; i < 200; i++) await first.submit(plan({ input: JSON.stringify('x'.repeat(500)) }));
@@ -95,22 +106,40 @@ describe('a flipped bit in a payload', () => {
     return id;
   }
 
-  test('is found by a read, which stops the store', async () => {
+  test('is found by every read of that row, and by no other', async () => {
     const id = await damaged();
     const b = await bench();
-    let told = '';
-    b.store.onFailure((error) => { told = error.message; });
-    await expect(b.store.job(id)).rejects.toThrow(/checksum/);
-    expect(b.store.health()).toBe('failed');
-    expect(told).toMatch(/checksum/);
-    await expect(b.submit(plan())).rejects.toMatchObject({ code: 'unavailable' });
+    const other = await b.submit(plan({ input: '{"text":"sound"}' }));
+    await expect(b.store.job(id)).rejects.toMatchObject({ code: 'damaged', message: expect.stringContaining(id) });
+    await expect(b.store.jobs({}, null, 10)).rejects.toMatchObject({ code: 'damaged' });
+    expect(await b.record(other.id)).toMatchObject({ input: '{"text":"sound"}' });
+    expect(b.store.health()).toBe('ok');
   });
 
-  test('is found by the claim that would run it', async () => {
-    await damaged();
+  test('is found by the claim that would run it: that job fails and says why, its neighbours run', async () => {
+    const id = await damaged();
     const b = await bench();
-    await expect(b.claim()).rejects.toMatchObject({ code: 'unavailable' });
-    expect(b.store.health()).toBe('failed');
+    const other = await b.submit(plan());
+    expect((await b.claim()).map((claim) => claim.id)).toEqual([other.id]);
+    expect((await b.store.lineage(id))[0]).toMatchObject({ status: 'failed', error: { code: 'damaged', retryable: false } });
+    expect(b.store.health()).toBe('ok');
+  });
+
+  test('in a job\'s own row does not stop the claims and sweeps that meet it', async () => {
+    const first = await bench();
+    const ready = await first.submit(plan({ spec: { tags: ['needle-ready'] } }));
+    const due = await first.submit(plan({ spec: { tags: ['needle-due'] }, dueAt: clock.now() + 1_000 }));
+    const sound = await first.submit(plan({ dueAt: clock.now() + 1_000 }));
+    await first.store.close();
+    const db = new Database(path);
+    db.prepare("UPDATE job SET spec = replace(spec, '{', '[') WHERE spec IS NOT NULL").run();
+    db.close();
+    const b = await bench();
+    await b.pass(2_000);
+    expect((await b.claim()).map((claim) => claim.id)).toEqual([sound.id]);
+    for (const { id } of [ready, due]) await expect(b.store.job(id)).rejects.toMatchObject({ code: 'damaged' });
+    expect(await b.store.nextAlarm()).not.toBeNull(); // the sound one's lease: the others have none
+    expect(b.store.health()).toBe('ok');
   });
 });
 

@@ -19,6 +19,7 @@ export function notReady({ phase, store }: Pick<HttpDeps, 'phase' | 'store'>): {
   if (phase() === 'stopping') reasons.push({ code: 'stopping', message: 'The server finishes what it has and takes nothing new.' });
   const state = store.health();
   if (state === 'full') reasons.push({ code: 'storage_full', message: 'The disk is full: reads and the ends of running jobs only.' });
+  if (state === 'stalled') reasons.push({ code: 'storage_stalled', message: 'A write has been waiting for the disk for more than two seconds: it hangs, or cannot keep up. Reads go on; new work is refused.' });
   if (state === 'failed' || state === 'closed') reasons.push({ code: `store_${state}`, message: `The store is ${state}.` });
   return reasons;
 }

@@ -80,7 +80,8 @@ export interface StoreStats {
   readonly waiting: number;
 }
 
-export type StoreHealth = 'ok' | 'full' | 'failed' | 'closed';
+/** `stalled`: a write has been waiting for the disk too long; reads go on, and so do writes if the disk does. */
+export type StoreHealth = 'ok' | 'stalled' | 'full' | 'failed' | 'closed';
 
 export interface Store {
   /** @throws DomainError when refused; nothing has changed then. */

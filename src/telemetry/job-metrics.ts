@@ -68,7 +68,7 @@ export async function addJobMetrics(metrics: Metrics, { store, capacity, waiters
   metrics.add('gauge', 'muster_write_queue', 'Commands sent to the writer and not yet durable', async () => [{ value: (await read()).waiting }]);
   metrics.add('gauge', 'muster_database_bytes', 'Size of the database file', async () => [{ value: (await read()).fileBytes }]);
   metrics.add('gauge', 'muster_wal_bytes', 'Size of the write-ahead log', async () => [{ value: (await read()).walBytes }]);
-  metrics.add('gauge', 'muster_store_ok', '1 while the store takes writes, 0 when its disk is full or it has failed', () => [{ value: store.health() === 'ok' ? 1 : 0 }]);
+  metrics.add('gauge', 'muster_store_ok', '1 while the store takes writes, 0 when its disk is full or hangs, or it has failed', () => [{ value: store.health() === 'ok' ? 1 : 0 }]);
   metrics.add('gauge', 'muster_waiters', 'Requests that wait for a job to end', () => [{ value: waiters.count }]);
   metrics.add('gauge', 'muster_running', 'Jobs run by this process now', () => capacity.list().map(({ type, running }) => ({ labels: { type }, value: running })));
   metrics.add('gauge', 'muster_concurrency', 'How many of a type may run at once', () => capacity.list().map(({ type, limit }) => ({ labels: { type }, value: limit })));

@@ -15,7 +15,7 @@ async function metric(name: string): Promise<number> {
 test('health is about the process, readiness about whether to send work', async () => {
   expect((await bench.inject({ method: 'GET', url: '/health' })).json()).toEqual({ status: 'ok' });
   expect((await bench.inject({ method: 'GET', url: '/ready' })).json()).toEqual({ status: 'ready', reasons: [] });
-  const cases = [['starting', null, 'starting'], ['stopping', null, 'stopping'], ['ready', 'full', 'storage_full'], ['ready', 'failed', 'store_failed']] as const;
+  const cases = [['starting', null, 'starting'], ['stopping', null, 'stopping'], ['ready', 'full', 'storage_full'], ['ready', 'stalled', 'storage_stalled'], ['ready', 'failed', 'store_failed']] as const;
   for (const [phase, health, code] of cases) {
     bench.phase = phase;
     bench.health = health;

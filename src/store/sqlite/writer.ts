@@ -4,8 +4,8 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { Answer, Command } from '../../domain/commands.ts';
 import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
-import { type Committer, type Reply, StorageFailure } from './committer.ts';
-import { openCore } from './core.ts';
+import { type Reply, StorageFailure } from './committer.ts';
+import { type Core, openCore } from './core.ts';
 
 export interface WriterData {
   readonly path: string;
@@ -56,7 +56,7 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     take(first);
     do {
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as Task);
-      if (queue.length > 0) commit(committer, queue.splice(0, BATCH_MAX), send);
+      if (queue.length > 0) commit(core, queue.splice(0, BATCH_MAX), send);
     } while (queue.length > 0);
     for (const task of others) {
       if (task.kind === 'forget') send({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });
@@ -88,8 +88,9 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
   send({ kind: 'ready', ...core.facts });
 }
 
-function commit(committer: Committer, batch: readonly Sent[], send: (report: Report) => void): void {
+function commit({ committer, settle }: Core, batch: readonly Sent[], send: (report: Report) => void): void {
   const replies = committer.commit(batch);
+  settle();
   send({ kind: 'done', list: replies.map((reply, i) => toDone(batch[i]?.id ?? -1, reply)), full: committer.full });
 }
 

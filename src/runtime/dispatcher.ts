@@ -248,14 +248,15 @@ export class Dispatcher implements Service, Runner, Capacity {
     this.#cutOff = true;
     for (const slot of this.#slots.values()) {
       for (const run of slot.running.values()) {
+        slot.running.delete(run.claim.id); // also one that does not hear that its lease is gone: nobody waits for it
         if (run.revoked) continue;
         run.end();
         run.revoked = true; // what the handler still answers no longer counts
-        slot.running.delete(run.claim.id);
         run.abort('The server is stopping.');
         this.#finish({ jobId: run.claim.id, epoch: run.claim.epoch, outcome: STOPPED });
       }
     }
+    this.#checkIdle();
   }
 
   #whenIdle(): Promise<void> {

@@ -1,6 +1,6 @@
 // The one way out: every call that leaves this process for someone else's URL goes through `call`.
 // It follows no redirect, reads no proxy from the environment, keeps a bounded answer and always comes back.
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import type { Clock } from '../../domain/clock.ts';
 import { guardedConnector, type Resolve, resolveBySystem } from './connect.ts';
 import { decodeBody } from './decode.ts';
@@ -52,6 +52,8 @@ export interface EgressOptions {
   readonly perHost?: number;
   readonly connectTimeout?: number;
   readonly resolve?: Resolve;
+  /** In place of sockets: simulation. The guard of addresses goes with the sockets, that of URLs stays. */
+  readonly dispatcher?: Dispatcher;
 }
 
 export function createEgress(options: EgressOptions): Egress {
@@ -60,7 +62,7 @@ export function createEgress(options: EgressOptions): Egress {
   const perHost = options.perHost ?? PER_HOST;
   const turnstile = createTurnstile(clock, perHost);
   // A plain Agent: the environment's proxies are read by another class only. Its timers are off, ours are exact.
-  const agent = new Agent({
+  const agent = options.dispatcher ?? new Agent({
     connect: guardedConnector(policy, connect, options.resolve ?? resolveBySystem), allowH2: false,
     connections: perHost, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX,
   });

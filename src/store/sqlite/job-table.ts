@@ -22,18 +22,21 @@ const update = (changed: readonly number[]): string =>
 // Ends of one command stand in a row in the log, so the n-th job's final event is the first one's seq + n.
 const updateEnded = (changed: readonly number[]): string => `UPDATE job SET ${[...changed.map((i) => `${columns[i]} = ?`), 'final_seq = v.seq'].join(', ')}
   FROM (SELECT value AS key, ? + key AS seq FROM json_each(?)) AS v WHERE job.key = v.key`;
+const NEWEST = 'SELECT max(key) FROM job';
 const UPDATE_SPEC = 'UPDATE job SET spec = ? WHERE key = ?';
 export const JOB_COLUMNS = `key, id, type, parent_key, root_key, ordinal, depth, spec, created_at, ${MUTABLE}, final_seq`;
 
+/** With it a question about statuses is a question to job_by_kind; the table has a row for every type there is. */
+export const ANY_TYPE = 'type IN (SELECT DISTINCT type FROM job_count)';
 const DUE = 'SELECT key FROM job WHERE alarm_at <= ? ORDER BY alarm_at LIMIT ?';
-const LEASED = `SELECT key FROM job WHERE status IN ('assigned','running') AND worker = ? ORDER BY key LIMIT ?`;
+const LEASED = `SELECT key FROM job WHERE ${ANY_TYPE} AND status IN ('assigned','running') AND worker = ? ORDER BY key LIMIT ?`;
 
 const READY = `SELECT ${JOB_COLUMNS.split(', ').map((name) => `j.${name.trim()}`).join(', ')}, i.body, i.sum
   FROM job j CROSS JOIN input i ON i.job_key = j.key WHERE j.ready = 1 AND j.type = ? ORDER BY j.priority DESC, j.key LIMIT ?`;
 
 /** Statements the plan test reads: none may scan. */
 export const HOT_JOB_SQL = {
-  READY, DUE, LEASED, UPDATE: update([0]), UPDATE_ENDED: updateEnded([0]), byId: `SELECT ${JOB_COLUMNS} FROM job WHERE id = ?`, byKey: `SELECT ${JOB_COLUMNS} FROM job WHERE key = ?`,
+  READY, DUE, LEASED, NEWEST, UPDATE: update([0]), UPDATE_SPEC, UPDATE_ENDED: updateEnded([0]), byId: `SELECT ${JOB_COLUMNS} FROM job WHERE id = ?`, byKey: `SELECT ${JOB_COLUMNS} FROM job WHERE key = ?`,
 };
 
 /** The row as SQLite gives it in raw mode, in the order of JOB_COLUMNS. */
@@ -149,7 +152,7 @@ export class JobTable {
   setAside(key: number): void { this.#setAside.run(key); }
 
   /** After a rollback, and at the start. Keys are given here so that a root knows its own before it is written. */
-  reload(): void { this.#nextKey = Number(this.#db.prepare('SELECT max(key) FROM job').pluck().get() ?? 0) + 1; }
+  reload(): void { this.#nextKey = Number(this.#db.prepare(NEWEST).pluck().get() ?? 0) + 1; }
 
   insert(job: Job, parent: Placed | null, now: number): Placed {
     const key = this.#nextKey++;

@@ -5,9 +5,9 @@ import type { JobStatus } from '../../domain/job.ts';
 import type { Job } from '../../domain/job.ts';
 import { readJson } from '../../domain/read-json.ts';
 import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobRecord, Page, StoredEvent } from '../store.ts';
-import { JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
+import { ANY_TYPE, JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
 import { checksum, DamagedRow, parsed } from './log-table.ts';
-import { listSql } from './list.ts';
+import { FEW, listSql } from './list.ts';
 
 const EVENT = 'e.seq, j.id, e.type, e.at, e.data, e.sum, e.root_key';
 export const HOT_READ_SQL = {
@@ -23,6 +23,8 @@ export const HOT_READ_SQL = {
   eventsBelow: `WITH RECURSIVE sub(key) AS (SELECT ? UNION ALL SELECT c.key FROM sub JOIN job c ON c.parent_key = sub.key)
     SELECT ${EVENT} FROM sub CROSS JOIN event e ON e.job_key = sub.key AND e.job_key <> e.root_key JOIN job j ON j.key = e.job_key
     WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
+  keyOf: 'SELECT key FROM job WHERE id = ?',
+  lastSeq: 'SELECT max(seq) FROM event',
   ready: 'SELECT 1 FROM job WHERE ready = 1 AND type = ? LIMIT 1',
   alarm: 'SELECT min(alarm_at) FROM job WHERE alarm_at IS NOT NULL',
   childResults: `SELECT j.id, j.type, j.ordinal, j.status, j.error, e.data, e.sum, j.final_seq IS NULL OR e.job_key = j.key FROM job j LEFT JOIN event e ON e.seq = j.final_seq
@@ -78,7 +80,7 @@ export class Reader {
     const parent = keyOf(filter.parentId);
     const root = keyOf(filter.rootId);
     if (parent === null || root === null) return { items: [], next: null };
-    const { sql, params, share } = listSql(filter, parent, root, after, limit);
+    const { sql, params, share } = listSql(filter, parent, root, after, limit, this.#areFew(filter.status, filter.type));
     const searched = share?.(this.#db) ?? null;
     const rows = this.#raw(sql).all(searched === null ? params : { ...params, from: searched.from }) as JobRow[];
     const items = this.#records(rows);
@@ -89,11 +91,16 @@ export class Reader {
   #children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
     const parent = this.#key(parentId);
     if (parent === null) return { items: [], next: null };
-    const only = status === null ? '' : `AND status IN (${status.map(() => '?').join(', ')})`;
-    const rows = this.#raw(`SELECT ${JOB_COLUMNS} FROM job WHERE parent_key = ? AND ordinal > ? ${only} ORDER BY ordinal LIMIT ?`)
-      .all(parent, after ?? -1, ...(status ?? []), limit) as JobRow[];
+    const rows = this.#raw(childrenSql(status, this.#areFew(status ?? undefined))).all(parent, after ?? -1, ...(status ?? []), limit) as JobRow[];
     const items = this.#records(rows);
     return { items, next: items.length < rows.length || rows.length === limit ? (items.at(-1)?.job.ordinal ?? null) : null };
+  }
+
+  /** Are there few jobs of these statuses, anywhere? */
+  #areFew(status: readonly JobStatus[] | undefined, type?: string): boolean {
+    if (status === undefined) return false;
+    const sum = this.counts().reduce((n, row) => (status.includes(row.status) && (type === undefined || row.type === type) ? n + row.count : n), 0);
+    return sum <= FEW;
   }
 
   #childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } {
@@ -128,7 +135,7 @@ export class Reader {
     return this.#events(sql(children === 0 ? HOT_READ_SQL.eventsOfChild : HOT_READ_SQL.eventsBelow), [key, ...bound]);
   }
 
-  lastSeq(): number { return Math.max(this.#number('SELECT max(seq) FROM event'), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
+  lastSeq(): number { return Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
   floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
   hasReady(type: string): boolean { return this.#raw(HOT_READ_SQL.ready).get(type) !== undefined; }
   nextAlarm(): number | null { return (this.#raw(HOT_READ_SQL.alarm).get() as [number | null])[0]; }
@@ -181,7 +188,7 @@ export class Reader {
     };
   }
 
-  #key(id: string): number | null { return (this.#raw('SELECT key FROM job WHERE id = ?').get(id) as [number] | undefined)?.[0] ?? null; }
+  #key(id: string): number | null { return (this.#raw(HOT_READ_SQL.keyOf).get(id) as [number] | undefined)?.[0] ?? null; }
   #placed(row: JobRow | undefined): Placed | null { return row === undefined ? null : this.#place(row); }
   #place(row: JobRow): Placed {
     const parentKey = row[3] as number | null;
@@ -199,6 +206,13 @@ export class Reader {
     return statement;
   }
   #raw(sql: string): Database.Statement { return this.#prepare(sql).raw(true); }
+}
+
+/** Where few jobs have the statuses at all, these lead; else the children do. */
+export function childrenSql(status: readonly JobStatus[] | null, few: boolean): string {
+  const words = (status ?? []).map(() => '?').join(', ');
+  if (status !== null && few) return `SELECT ${JOB_COLUMNS} FROM job WHERE +parent_key = ? AND ordinal > ? AND status IN (${words}) AND ${ANY_TYPE} ORDER BY ordinal LIMIT ?`;
+  return `SELECT ${JOB_COLUMNS} FROM job WHERE parent_key = ? AND ordinal > ? ${status === null ? '' : `AND +status IN (${words})`} ORDER BY ordinal LIMIT ?`;
 }
 
 /** The handler's answer out of the final event's data. */

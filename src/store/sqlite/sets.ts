@@ -26,7 +26,7 @@ const CUT_EVENTS = `
   SELECT seq, key, root_key, @now, 'job:error', data, crc32(data) FROM (
     SELECT cut.seq, job.key, job.root_key,
       '{"status":"cancelled","state":"FAIL","attempt":' || job.attempt || ',"error":' || @error || '}' AS data
-    FROM temp.cut JOIN job USING (key)) ORDER BY seq`;
+    FROM temp.cut CROSS JOIN job USING (key)) ORDER BY seq`;
 const LET_GO = `
   UPDATE job SET gate = 'open', ${LOOK}
   WHERE ended_at IS NULL AND gate <> 'open' AND key NOT IN (SELECT key FROM temp.cut)
@@ -66,7 +66,7 @@ const REOPEN_EVENTS = `
   INSERT INTO event (seq, job_key, root_key, at, type, data, sum)
   SELECT seq, key, root_key, @now, 'job:status', data, crc32(data) FROM (
     SELECT cut.seq, job.key, job.root_key, '{"status":"queued","state":"PENDING","attempt":' || job.attempt || ',"reason":"retry"}' AS data
-    FROM temp.cut JOIN job USING (key)) ORDER BY seq`;
+    FROM temp.cut CROSS JOIN job USING (key)) ORDER BY seq`;
 const REOPEN_PARENT = `
   UPDATE job SET child_open = child_open + child_failed + child_cancelled, child_waiting = child_waiting + child_failed + child_cancelled,
     child_failed = 0, child_cancelled = 0 WHERE key = @parent`;
@@ -77,11 +77,31 @@ const UNGATE = `
   UPDATE job SET gate = 'open', ${LOOK}
   WHERE root_key = @root AND gate = 'ancestor'`;
 const UNGATE_AROUND = UNGATE.replace('@root', '(SELECT root_key FROM job WHERE key = @parent)');
-const TREE = `WITH RECURSIVE tree(key) AS (SELECT @root UNION ALL SELECT c.key FROM tree JOIN job c ON c.parent_key = tree.key)
+const TREE = `WITH RECURSIVE tree(key) AS (SELECT @root UNION ALL SELECT c.key FROM tree CROSS JOIN job c ON c.parent_key = tree.key)
   INSERT INTO temp.cut (key, seq) SELECT key, 0 FROM tree`;
-const REMOVE = ['event', 'attempt', 'input', 'job_tag'].map((t) => `DELETE FROM ${t} WHERE job_key IN (SELECT key FROM temp.cut)`);
+// Only roots are removed, and every event names its root. By job_key this read the whole log: that index is for children only.
+const REMOVE = {
+  events: 'DELETE FROM event WHERE root_key = @root',
+  attempts: 'DELETE FROM attempt WHERE job_key IN (SELECT key FROM temp.cut)',
+  inputs: 'DELETE FROM input WHERE job_key IN (SELECT key FROM temp.cut)',
+  tags: 'DELETE FROM job_tag WHERE job_key IN (SELECT key FROM temp.cut)',
+  unlink: 'UPDATE job SET parent_key = NULL, ordinal = NULL WHERE key IN (SELECT key FROM temp.cut)',
+  jobs: 'DELETE FROM job WHERE key IN (SELECT key FROM temp.cut)',
+};
+// CROSS JOIN keeps the order written: SQLite would rather read every job there is and look each up among the few that are cut.
+const TREE_OPEN = `WITH RECURSIVE tree(key) AS (SELECT ? UNION ALL SELECT c.key FROM tree CROSS JOIN job c ON c.parent_key = tree.key)
+  SELECT EXISTS (SELECT 1 FROM tree CROSS JOIN job USING (key) WHERE ended_at IS NULL)`;
+const CUT_FACTS = `SELECT count(*) AS events, count(*) FILTER (WHERE parent_key = ?) AS direct,
+  count(*) FILTER (WHERE parent_key = ? AND gate = 'parent') AS waiting FROM temp.cut CROSS JOIN job USING (key)`;
+const CUT_REVOKED = 'SELECT id AS jobId, lease_epoch AS epoch FROM temp.cut CROSS JOIN job USING (key) WHERE lease_until IS NOT NULL';
+const CUT_CALLBACKS = "SELECT id FROM temp.cut CROSS JOIN job USING (key) WHERE json_extract(spec, '$.callback') IS NOT NULL";
+const MOVED = 'SELECT type, status, count(*) AS n FROM temp.cut CROSS JOIN job USING (key) GROUP BY type, status';
 
-export const HOT_SET_SQL = { ADMIT, UNGATE, REOPEN, TREE, COLLECT_ALL: COLLECT(false), COLLECT_UNSTARTED: COLLECT(true), CUT_JOBS, LET_GO };
+export const HOT_SET_SQL = {
+  ADMIT, UNGATE, UNGATE_AROUND, LET_GO, TREE, TREE_OPEN, MOVED, COLLECT_ALL: COLLECT(false), COLLECT_UNSTARTED: COLLECT(true), CUT_FACTS, CUT_REVOKED, CUT_CALLBACKS,
+  CUT_EVENTS, CUT_JOBS, CUT_PARENT, REOPEN, REOPEN_ATTEMPTS, REOPEN_JOBS, REOPEN_EVENTS, REOPEN_PARENT,
+  ...Object.fromEntries(Object.entries(REMOVE).map(([name, sql]) => [`REMOVE ${name}`, sql])),
+};
 
 /** What a set change did, for the answer and for follow-ups. */
 export interface SetEffect {
@@ -113,12 +133,10 @@ export class Sets {
   cut(parent: number, scope: 'all' | 'unstarted', error: JobError, seq: number, now: number): SetEffect {
     this.#clear();
     this.#run(COLLECT(scope === 'unstarted'), { parent, seq });
-    const facts = this.#prepare(`SELECT count(*) AS events, count(*) FILTER (WHERE parent_key = ?) AS direct,
-      count(*) FILTER (WHERE parent_key = ? AND gate = 'parent') AS waiting FROM temp.cut JOIN job USING (key)`)
-      .get(parent, parent) as { events: number; direct: number; waiting: number };
+    const facts = this.#prepare(CUT_FACTS).get(parent, parent) as { events: number; direct: number; waiting: number };
     if (facts.events === 0) return { events: 0, revoked: [], callbacks: [] };
-    const revoked = this.#prepare('SELECT id AS jobId, lease_epoch AS epoch FROM temp.cut JOIN job USING (key) WHERE lease_until IS NOT NULL').all() as LeaseRef[];
-    const callbacks = this.#prepare("SELECT id FROM temp.cut JOIN job USING (key) WHERE json_extract(spec, '$.callback') IS NOT NULL").pluck().all() as string[];
+    const revoked = this.#prepare(CUT_REVOKED).all() as LeaseRef[];
+    const callbacks = this.#prepare(CUT_CALLBACKS).pluck().all() as string[];
     const text = JSON.stringify(error);
     this.#moved('cancelled');
     this.#run(CUT_EVENTS, { now, error: text });
@@ -145,18 +163,16 @@ export class Sets {
     this.#clear();
     this.#run(TREE, { root });
     this.#moved(null);
-    for (const sql of REMOVE) this.#run(sql, {});
-    this.#run('UPDATE job SET parent_key = NULL, ordinal = NULL WHERE key IN (SELECT key FROM temp.cut)', {});
-    this.#run('DELETE FROM job WHERE key IN (SELECT key FROM temp.cut)', {});
+    this.#run(REMOVE.events, { root });
+    for (const sql of [REMOVE.attempts, REMOVE.inputs, REMOVE.tags, REMOVE.unlink, REMOVE.jobs]) this.#run(sql, {});
   }
 
   treeOpen(root: number): boolean {
-    return this.#prepare(`WITH RECURSIVE tree(key) AS (SELECT ? UNION ALL SELECT c.key FROM tree JOIN job c ON c.parent_key = tree.key)
-      SELECT EXISTS (SELECT 1 FROM tree JOIN job USING (key) WHERE ended_at IS NULL)`).pluck().get(root) === 1;
+    return this.#prepare(TREE_OPEN).pluck().get(root) === 1;
   }
 
   #moved(to: string | null): void {
-    const rows = this.#prepare('SELECT type, status, count(*) AS n FROM temp.cut JOIN job USING (key) GROUP BY type, status').all() as { type: string; status: string; n: number }[];
+    const rows = this.#prepare(MOVED).all() as { type: string; status: string; n: number }[];
     for (const { type, status, n } of rows) this.#tally.move(type, status, to, n);
   }
 

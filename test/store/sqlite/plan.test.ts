@@ -5,7 +5,7 @@ import { newJobId } from '../../../src/store/sqlite/ids.ts';
 import { openCore } from '../../../src/store/sqlite/core.ts';
 import { HOT_JOB_SQL } from '../../../src/store/sqlite/job-table.ts';
 import { listSql } from '../../../src/store/sqlite/list.ts';
-import { HOT_READ_SQL } from '../../../src/store/sqlite/reader.ts';
+import { childrenSql, HOT_READ_SQL } from '../../../src/store/sqlite/reader.ts';
 import { HOT_SET_SQL } from '../../../src/store/sqlite/sets.ts';
 import type { JobFilter } from '../../../src/store/store.ts';
 import { START } from '../../support/clock.ts';
@@ -27,6 +27,9 @@ function planOf(sql: string): string[] {
   return (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...params) as { detail: string }[]).map((row) => row.detail);
 }
 
+/** The steps of SQLite's virtual machine: a `Next` is a loop. */
+const program = (sql: string): string[] => (db.prepare(`EXPLAIN ${sql}`).all() as { opcode: string }[]).map((row) => row.opcode);
+
 /** A scan of job, event, input, attempt or a key, under any of their aliases. Lists in parameters and what a query made itself may be scanned. */
 const scans = (plan: readonly string[]): string[] => plan.filter((step) => /^SCAN (job|event|input|attempt|job_tag|idempotency|[jecip])\b/.test(step));
 
@@ -46,19 +49,47 @@ test('the claim, the sweep and the next alarm read their own index, in its order
   expect(planOf(HOT_READ_SQL.eventsOfChild).join()).toMatch(/event_of_child/);
 });
 
+/** A sort of what was found: SQLite leaves each run of an index early where every run is in the page's order. */
+const sorts = (plan: readonly string[]): string[] => plan.filter((step) => /TEMP B-TREE/.test(step));
+
 describe('the list', () => {
-  test.each<[JobFilter, RegExp]>([
-    [{}, /INTEGER PRIMARY KEY/], [{ status: ['failed'] }, /job_by_status/], [{ type: 't' }, /job_by_type/], [{ parentId: 'p' }, /job_children/], [{ rootId: 'r' }, /job_of_tree/],
-    [{ tag: 't' }, /job_tag/], [{ status: ['failed'], rootId: 'r' }, /job_of_tree|job_by_status/], [{ status: ['failed'], text: 'x' }, /job_by_status/],
-  ])('by %j uses an index', (filter, index) => {
-    const { sql } = listSql(filter, filter.parentId === undefined ? undefined : 1, filter.rootId === undefined ? undefined : 1, null, 50);
+  test.each<[JobFilter, RegExp, few?: boolean]>([
+    [{}, /INTEGER PRIMARY KEY/], [{ text: 'x' }, /INTEGER PRIMARY KEY/],
+    [{ status: ['failed'] }, /job_by_kind/], [{ status: ['failed', 'queued'] }, /job_by_kind/], [{ type: 't' }, /job_by_kind/], [{ type: 't', status: ['failed'] }, /job_by_kind/], [{ status: ['failed'], text: 'x' }, /job_by_kind/],
+    [{ parentId: 'p' }, /job_children/], [{ parentId: 'p', status: ['failed'], type: 't', tag: 't', rootId: 'r' }, /job_children/], [{ parentId: 'p', text: 'x' }, /job_children/],
+    [{ rootId: 'r' }, /job_of_tree/], [{ rootId: 'r', status: ['failed'], type: 't', tag: 't' }, /job_of_tree/], [{ rootId: 'r', text: 'x' }, /job_of_tree/],
+    [{ tag: 't' }, /t USING PRIMARY KEY \(tag=/], [{ tag: 't', status: ['failed'], type: 't' }, /t USING PRIMARY KEY \(tag=/], [{ tag: 't', text: 'x' }, /t USING PRIMARY KEY \(tag=/],
+    [{ parentId: 'p', status: ['failed'] }, /job_by_kind/, true], [{ rootId: 'r', status: ['failed'] }, /job_by_kind/, true], [{ tag: 't', status: ['failed'] }, /job_by_kind/, true],
+  ])('by %j reads %s in its order', (filter, index, few = false) => {
+    const { sql } = listSql(filter, filter.parentId === undefined ? undefined : 1, filter.rootId === undefined ? undefined : 1, null, 50, few);
     const plan = planOf(sql);
     expect(scans(plan)).toEqual([]);
     expect(plan.join()).toMatch(index);
+    expect(plan.join()).toMatch(/SEARCH [jt] USING (?!INTEGER PRIMARY KEY \(rowid=\?\))/); // what leads is a range, not one row after the other
+    if (!index.source.includes('kind')) expect(sorts(plan)).toEqual([]);
+    else expect(plan.join()).toMatch(/job_by_kind \(type=\? AND status=\? AND key[<>]/);
+  });
+
+  test('children by status are led by the parent, or by the status where few have it', () => {
+    expect(planOf(childrenSql(null, false))[0]).toMatch(/job_children \(parent_key=\? AND ordinal>/);
+    expect(planOf(childrenSql(['failed'], false))[0]).toMatch(/job_children \(parent_key=\? AND ordinal>/);
+    expect(planOf(childrenSql(['failed'], true))[0]).toMatch(/job_by_kind \(type=\? AND status=/);
   });
 });
 
+test('what a dead process left is found by status, what a delete removes by its tree', () => {
+  expect(planOf(HOT_JOB_SQL.LEASED)[0]).toMatch(/job_by_kind \(type=\? AND status=\?\)/);
+  expect(planOf(HOT_SET_SQL['REMOVE events' as keyof typeof HOT_SET_SQL])[0]).toMatch(/event_of_tree/);
+});
+
+test('the newest key and cursor are read off the end of their table', () => {
+  for (const sql of [HOT_JOB_SQL.NEWEST, HOT_READ_SQL.lastSeq]) expect(program(sql)).not.toContain('Next');
+});
+
 test('this test sees a scan', () => {
+  expect(scans(planOf('DELETE FROM event WHERE job_key IN (SELECT key FROM temp.cut)'))).toHaveLength(1);
+  expect(sorts(planOf('SELECT id FROM job WHERE parent_key = 1 ORDER BY key'))).toHaveLength(1);
+  expect(program('SELECT min(at) FROM event')).toContain('Next');
   expect(scans(planOf("SELECT id FROM job WHERE worker = 'x' AND log_bytes > 5"))).toHaveLength(1);
   expect(scans(planOf('SELECT e.seq FROM event e WHERE e.at > 5'))).toHaveLength(1);
 });

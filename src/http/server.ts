@@ -6,6 +6,7 @@ import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import type { HttpDeps } from './deps.ts';
 import { addGuards } from './guards.ts';
 import { parseJson, refuseEncoding } from './json-body.ts';
+import { linger } from './linger.ts';
 import { addMeters } from './meters.ts';
 import { registerDebug } from './native/debug.ts';
 import { registerReads } from './native/reads.ts';
@@ -127,8 +128,11 @@ function refuse(request: FastifyRequest, reply: FastifyReply, body: Problem): vo
   reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff'); // some refusals come before any hook
   const wait = RETRY_AFTER[body.code];
   if (wait !== undefined) reply.header('retry-after', wait);
-  // What is left of a body that is too large is not read.
-  if (body.status === 413 || body.status === 408) reply.header('connection', 'close');
+  // What is left of a body that is too large is not kept.
+  if (body.status === 413 || body.status === 408) {
+    reply.header('connection', 'close');
+    linger(request.raw);
+  }
   void reply.code(body.status).header('content-type', PROBLEM_TYPE).header('cache-control', 'no-store').send(JSON.stringify({ ...body, requestId: request.id }));
 }
 

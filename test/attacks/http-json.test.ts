@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseJson } from '../../src/http/json-body.ts';
 import { Refusal } from '../../src/http/problem.ts';
-import { answersIn, assault, bytesOf, type Facts, get, testAttacks, text } from './attack.ts';
+import { answersIn, assault, bytesOf, expectUnharmed, type Facts, get, testAttacks, text } from './attack.ts';
 import { GOOD_HOSTS, HTTP_ATTACKS, JSON_ATTACKS } from './http-json.ts';
 import { rawExchange } from '../support/raw.ts';
 import { makeFacts, startTarget, type Target } from './target.ts';
@@ -26,6 +26,17 @@ test('case 33: nothing is polluted', () => {
 test('case 35: 64 levels are taken, so that the limit is one of depth', async () => {
   const [answer] = answersIn(await rawExchange(target.url, bytesOf(text(`{"type":"noop","hold":true,"input":{"result":${'['.repeat(62)}${']'.repeat(62)}}}`))));
   expect(answer?.status).toBe(201);
+});
+
+test('case 36: who uploads 2 to 64 MB learns why it is refused, and is not reset while still sending', async () => {
+  const before = target.state();
+  for (const size of [2, 8, 64]) {
+    for (let i = 0; i < 5; i++) {
+      const answer = await fetch(`${target.url}/api/jobs`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: Buffer.alloc(size * 1_000_000, 0x20) });
+      expect([answer.status, (await answer.json() as { code: string }).code]).toEqual([413, 'body_too_large']);
+    }
+  }
+  await expectUnharmed(target, before);
 });
 
 test('case 46: 1,000 requests in one write are answered in their order, also when every second one is bad', async () => {

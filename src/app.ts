@@ -85,7 +85,7 @@ export async function startApp({ config, clock, log, version, onFailure, http, s
     finalBody: (id) => finalBody(store, id), onEnded: runtime.runEnded,
   });
   jobs.attach(dispatcher);
-  const sweeper = new Sweeper(store, jobs, clock, log);
+  const sweeper = new Sweeper(store, jobs, clock, log, () => dispatcher.unheard());
   const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
   await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });
 

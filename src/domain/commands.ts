@@ -43,14 +43,18 @@ export type Command =
   | { readonly kind: 'submit'; readonly jobs: readonly NewJob[]; readonly parentId?: string | undefined; readonly idempotency?: IdempotencyClaim | undefined }
   | { readonly kind: 'claim'; readonly worker: string; readonly type: string; readonly limit: number }
   | { readonly kind: 'finish'; readonly ended: readonly Ended[] }
-  | { readonly kind: 'renew'; readonly leases: readonly LeaseRef[] }
+  /** `begin`: their claim was answered late, the attempts begin only now. */
+  | { readonly kind: 'renew'; readonly leases: readonly LeaseRef[]; readonly begin?: boolean }
   | { readonly kind: 'note'; readonly jobId: string; readonly epoch: number; readonly progress?: number; readonly events: readonly EventDraft[] }
   | { readonly kind: 'start' | 'pause' | 'resume' | 'retry'; readonly jobId: string }
   | { readonly kind: 'cancel'; readonly jobId: string; readonly reason?: string | undefined }
   | { readonly kind: 'edit'; readonly jobId: string; readonly patch: JobPatch }
   | { readonly kind: 'remove'; readonly jobId: string }
-  /** What is due: promotes, expires, times out, takes back lost leases. */
-  | { readonly kind: 'tick'; readonly limit: number; readonly spareLeases: boolean }
+  /**
+   * What is due: promotes, expires, times out, takes back lost leases. Attempts claimed at or after `unheard` have not
+   * begun: their worker waits for the answer (the disk is slow or hangs), and neither timeout nor lease run before it came.
+   */
+  | { readonly kind: 'tick'; readonly limit: number; readonly spareLeases: boolean; readonly unheard?: number | null }
   /** Leases of in-process workers, which died with an earlier process. */
   | { readonly kind: 'recover'; readonly worker: string; readonly limit: number }
   /** Follow-ups of a decision, never sent from outside. */

@@ -110,8 +110,14 @@ export function decideRenew(d: Draft, command: Of<'renew'>): void {
   for (const ref of command.leases) {
     const job = held(d, ref);
     if (job === null) d.answer.revoked.push(ref);
+    else if (command.begin === true) begin(d, job);
     else d.put({ ...job, leaseUntil: d.env.now + d.policy(job).lease });
   }
+}
+
+/** The attempt begins now: its clocks start anew. */
+function begin(d: Draft, job: Job): void {
+  d.put({ ...job, claimedAt: d.env.now, leaseUntil: d.env.now + d.policy(job).lease });
 }
 
 export function decideNote(d: Draft, command: Of<'note'>): void {
@@ -137,16 +143,17 @@ export function decideTick(d: Draft, command: Of<'tick'>): void {
   for (const found of d.snapshot.found) {
     if (d.isStale(found.id)) return; // the rest is still due: the next tick finds it on a fresh snapshot
     const job = d.get(found.id);
-    if (!isFinal(job.status)) tickOne(d, job, command.spareLeases);
+    if (!isFinal(job.status)) tickOne(d, job, command);
   }
 }
 
-function tickOne(d: Draft, job: Job, spareLeases: boolean): void {
+function tickOne(d: Draft, job: Job, { spareLeases, unheard = null }: Of<'tick'>): void {
   const { now } = d.env;
   const leased = job.leaseUntil !== null;
   const timeout = timeoutOf(job, d.policy(job));
   if (timeIsUp(d, job)) return;
-  if (leased && timeout !== null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
+  if (leased && unheard !== null && job.claimedAt !== null && job.claimedAt >= unheard) begin(d, job);
+  else if (leased && timeout !== null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
     d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
     failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${timeout} ms.`, true));
   } else if (leased && (job.leaseUntil ?? 0) <= now) {

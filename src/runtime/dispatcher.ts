@@ -19,6 +19,8 @@ const CLAIM_MAX = 500;
 const CLAIMS_IN_FLIGHT = 2;
 /** A third of the shortest lease in use (30 s): two renewals may be lost before a lease is. */
 const RENEW_EVERY = 10_000;
+/** A claim answered later than this begins its attempts anew: what the disk took is not taken off their time. */
+const LATE = 250;
 /** On a full disk ends that could not be written are tried again. */
 const RETRY_AFTER = 1_000;
 
@@ -56,6 +58,8 @@ export class Dispatcher implements Service, Runner, Capacity {
   #ending = 0;
   /** Leases taken away while claims are under way: theirs may be among the answers, when a claim shared a commit with a cancel. */
   readonly #gone = new Set<string>();
+  /** When each claim under way was sent, oldest first. */
+  readonly #sent = new Set<{ readonly at: number }>();
   #active = false;
   #cutOff = false;
   #stopCommit: (() => void) | null = null;
@@ -120,6 +124,12 @@ export class Dispatcher implements Service, Runner, Capacity {
     return false;
   }
 
+  /** When the oldest claim was sent whose answer has not come; its attempts have not begun. */
+  unheard(): number | null {
+    for (const { at } of this.#sent) return at;
+    return null;
+  }
+
   // Capacity
   list(): TypeCapacity[] {
     return [...this.#slots].map(([type, { limit, running }]) => ({ type, limit, running: running.size }));
@@ -152,9 +162,15 @@ export class Dispatcher implements Service, Runner, Capacity {
     if (limit <= 0) return;
     slot.asked += limit;
     slot.claims += 1;
+    const sent = { at: this.#o.clock.now() };
+    this.#sent.add(sent);
     this.#o.jobs.execute({ kind: 'claim', worker: LOCAL_WORKER, type, limit }).then((answer) => {
       slot.asked -= limit;
       slot.claims -= 1;
+      this.#sent.delete(sent);
+      if (answer.claimed.length > 0 && this.#o.clock.now() - sent.at > LATE) {
+        this.#renew(answer.claimed.map(({ id, epoch }) => ({ jobId: id, epoch })), true);
+      }
       for (const claim of answer.claimed) if (!this.#gone.delete(`${claim.id} ${claim.epoch}`)) this.#run(slot, claim);
       if (!this.#isClaiming()) this.#gone.clear();
       if (answer.seen === limit) this.#claim(type); // a full page: there may be more
@@ -166,6 +182,7 @@ export class Dispatcher implements Service, Runner, Capacity {
     }, (error: unknown) => {
       slot.asked -= limit;
       slot.claims -= 1;
+      this.#sent.delete(sent);
       this.#failed(error, 'claim');
     });
   }
@@ -239,9 +256,13 @@ export class Dispatcher implements Service, Runner, Capacity {
       const leases = [...this.#slots.values()].flatMap((slot) => [...slot.running.values()])
         .filter((run) => !run.revoked && run.claim.claimedAt <= before)
         .map(({ claim }) => ({ jobId: claim.id, epoch: claim.epoch }));
-      if (leases.length > 0) this.#o.jobs.execute({ kind: 'renew', leases }).catch((error: unknown) => this.#failed(error, 'renew'));
+      if (leases.length > 0) this.#renew(leases, false);
       this.#renewLater();
     });
+  }
+
+  #renew(leases: readonly LeaseRef[], begin: boolean): void {
+    this.#o.jobs.execute({ kind: 'renew', leases, begin }).catch((error: unknown) => this.#failed(error, 'renew'));
   }
 
   #interruptAll(): void {

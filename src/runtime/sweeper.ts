@@ -24,6 +24,7 @@ export class Sweeper implements Service {
   readonly #jobs: Jobs;
   readonly #clock: Clock;
   readonly #report: Report;
+  readonly #unheard: () => number | null;
   #stopCommit: (() => void) | null = null;
   #timer: { at: number; cancel: () => void } | null = null;
   #forget: (() => void) | null = null;
@@ -31,11 +32,13 @@ export class Sweeper implements Service {
   #busy = false;
   #again = false;
 
-  constructor(store: Store, jobs: Jobs, clock: Clock, report: Report) {
+  /** @param unheard when the oldest claim was sent that has not been answered: what it claims has not begun */
+  constructor(store: Store, jobs: Jobs, clock: Clock, report: Report, unheard: () => number | null = () => null) {
     this.#store = store;
     this.#jobs = jobs;
     this.#clock = clock;
     this.#report = report;
+    this.#unheard = unheard;
   }
 
   start(): void {
@@ -100,7 +103,7 @@ export class Sweeper implements Service {
         const next = await this.#store.nextAlarm();
         if (this.#stopCommit === null) return;
         if (next === null || next > this.#clock.now()) break;
-        const { seen } = await this.#jobs.execute({ kind: 'tick', limit: TICK_MAX, spareLeases });
+        const { seen } = await this.#jobs.execute({ kind: 'tick', limit: TICK_MAX, spareLeases, unheard: this.#unheard() });
         if (seen === 0) break;
       }
       await this.#plan();

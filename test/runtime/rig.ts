@@ -66,7 +66,7 @@ export async function rig(options: { concurrency?: number; grab?: boolean } = {}
   const jobs = new Jobs(store);
   const dispatcher = new Dispatcher({ store, jobs, registry, clock, report, finalBody: () => Promise.resolve(null) });
   jobs.attach(dispatcher);
-  const sweeper = new Sweeper(store, jobs, clock, report);
+  const sweeper = new Sweeper(store, jobs, clock, report, () => dispatcher.unheard());
   const rest = async (): Promise<void> => {
     for (let i = 0; i < TURNS; i++) await new Promise(setImmediate);
   };

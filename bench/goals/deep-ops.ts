@@ -7,7 +7,7 @@ export interface StoreSide extends Side { readonly store: Store }
 export interface HttpSide extends Side { readonly url: string }
 
 export interface Op<T extends Side = Side> {
-  readonly group: 'claim' | 'roll-up' | 'list' | 'stream' | 'metrics' | 'start-up';
+  readonly group: 'claim' | 'roll-up' | 'verbs' | 'list' | 'stream' | 'metrics' | 'start-up';
   readonly name: string;
   readonly repeats: number;
   /** ms of what the name says. */
@@ -70,6 +70,14 @@ export const STORE_OPS: readonly Op<StoreSide>[] = [
       return ms;
     },
   },
+  {
+    group: 'verbs', name: 'submit a batch of 10, cancel it, retry it, cancel and delete it', repeats: 5,
+    run: ({ store }) => timed(async () => {
+      const jobs = [plan('batch', { children: Array.from({ length: 10 }, () => plan(CHILD)) })];
+      const jobId = (await store.execute({ kind: 'submit', jobs })).jobs[0]?.id ?? '';
+      for (const kind of ['cancel', 'retry', 'cancel', 'remove'] as const) await store.execute({ kind, jobId });
+    }),
+  },
   read('list', 'one job', ({ store, marks }) => store.job(marks.job)),
   read('list', 'the batch itself', ({ store, marks }) => store.job(marks.tree)),
   list('newest 50', {}),
@@ -85,6 +93,7 @@ export const STORE_OPS: readonly Op<StoreSide>[] = [
   list('by tag', { tag: TAG }),
   list('by tree', ({ marks }) => ({ rootId: marks.tree })),
   list('by tree and status, none', ({ marks }) => ({ rootId: marks.tree, status: ['failed'] })),
+  list('by tag and status, none', { tag: TAG, status: ['failed'] }),
   list('by parent', ({ marks }) => ({ parentId: marks.tree })),
   list('by parent and status, none', ({ marks }) => ({ parentId: marks.tree, status: ['failed'] })),
   list('by text, found nowhere (one page of the search)', { text: 'found nowhere' }),

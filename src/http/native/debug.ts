@@ -101,10 +101,10 @@ export function registerDebug(instance: FastifyInstance, deps: HttpDeps): void {
   const participant = {
     tags, summary: 'A scripted participant', params: z.strictObject({ job: z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/, 'has 1 to 100 letters, digits, _ . or -') }), querystring: SCRIPT_QUERY,
     description: 'Answers PENDING `pending` times for each job, then COMPLETE (or FAIL) for ever. Put `$JOB$` in the path: every job then has a count of its own.',
-    response: answers({ 200: ['The participant envelope', envelope] }, 403, 413, 415, 503),
   };
-  app.get('/api/debug/participant/:job', { schema: { operationId: 'debugParticipant', ...participant } }, answer);
+  const taken = ['The participant envelope', envelope] as const;
+  app.get('/api/debug/participant/:job', { schema: { operationId: 'debugParticipant', ...participant, response: answers({ 200: taken }) } }, answer);
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
-    app.route({ method, url: '/api/debug/participant/:job', schema: { operationId: `debugParticipant${method}`, hide: true, ...participant }, handler: answer as (request: FastifyRequest, reply: FastifyReply) => FastifyReply });
+    app.route({ method, url: '/api/debug/participant/:job', schema: { operationId: `debugParticipant${method}`, ...participant, response: answers({ 200: taken }, 403, 413, 415, 503) }, handler: answer as (request: FastifyRequest, reply: FastifyReply) => FastifyReply });
   }
 }

@@ -19,7 +19,8 @@ const VERBS: Readonly<Record<Verb, { summary: string; description: string }>> = 
 export function registerVerbs(instance: FastifyInstance, deps: HttpDeps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { store, jobs } = deps;
-  const answered = answers({ 200: ['The job as it is now', jobSchema] }, 403, 404, 409, 413, 415, 422, 503);
+  const plain = [403, 404, 409, 413, 415, 503] as const; // no body, so no value in it can be out of range
+  const answered = answers({ 200: ['The job as it is now', jobSchema] }, ...plain, 422);
 
   async function sendJob(reply: FastifyReply, id: string): Promise<FastifyReply> {
     const cursor = await store.lastSeq();
@@ -28,7 +29,7 @@ export function registerVerbs(instance: FastifyInstance, deps: HttpDeps): void {
 
   for (const verb of Object.keys(VERBS) as Verb[]) {
     app.post(`/api/jobs/:id/${verb}`, {
-      schema: { operationId: `${verb}Job`, tags: ['Control'], ...VERBS[verb], params: idParams, body: noBody, response: answered },
+      schema: { operationId: `${verb}Job`, tags: ['Control'], ...VERBS[verb], params: idParams, body: noBody, response: answers({ 200: ['The job as it is now', jobSchema] }, ...plain) },
     }, async ({ params }, reply) => {
       await jobs.verb(verb, params.id);
       return sendJob(reply, params.id);
@@ -58,7 +59,7 @@ export function registerVerbs(instance: FastifyInstance, deps: HttpDeps): void {
   app.delete('/api/jobs/:id', {
     schema: {
       operationId: 'deleteJob', tags: ['Control'], summary: 'Delete a finished tree', description: 'By its root, when everything below it has ended. Its events and logs go with it.',
-      params: idParams, response: answers({ 204: ['Gone', null] }, 403, 404, 409, 415, 503),
+      params: idParams, response: answers({ 204: ['Gone', null] }, ...plain),
     },
   }, async ({ params }, reply) => {
     await jobs.remove(params.id);

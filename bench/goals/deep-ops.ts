@@ -34,7 +34,7 @@ async function claimAndEnd(store: Store, type: string, count: number, perCommand
 }
 
 const read = (group: Op['group'], name: string, work: (side: StoreSide) => Promise<unknown>): Op<StoreSide> =>
-  ({ group, name, repeats: 20, run: (side) => timed(() => work(side)) });
+  ({ group, name, repeats: 40, run: (side) => timed(() => work(side)) });
 const list = (name: string, filter: JobFilter | ((side: StoreSide) => JobFilter)): Op<StoreSide> =>
   read('list', name, (side) => side.store.jobs(typeof filter === 'function' ? filter(side) : filter, null, PAGE));
 
@@ -52,8 +52,8 @@ async function middle({ store, marks }: StoreSide): Promise<number> {
 
 export const STORE_OPS: readonly Op<StoreSide>[] = [
   {
-    group: 'claim', name: `claim ${CLAIM} and end them, then as many queued again (unmeasured)`, repeats: 20,
-    async run({ store }) {
+    group: 'claim', name: `claim ${CLAIM} and end them`, repeats: 20,
+    async run({ store }) { // as many are queued again, unmeasured
       const ms = await timed(() => claimAndEnd(store, WAITING, CLAIM, CLAIM));
       await submit(store, CLAIM, plan(WAITING));
       return ms;
@@ -63,8 +63,8 @@ export const STORE_OPS: readonly Op<StoreSide>[] = [
   { group: 'claim', name: 'submit one', repeats: 50, run: ({ store }) => timed(() => submit(store, 1, plan(WAITING))) },
   { group: 'claim', name: 'a sweep that finds nothing due', repeats: 20, run: ({ store }) => timed(() => store.execute({ kind: 'tick', limit: 500, spareLeases: false })) },
   {
-    group: 'roll-up', name: `${WIDTH} children of one tree: claim, end in commands of 10, each lets the next in; as many added again (unmeasured)`, repeats: 5,
-    async run({ store, marks }) {
+    group: 'roll-up', name: `claim ${WIDTH} children of one tree, end them by tens, each lets the next in`, repeats: 5,
+    async run({ store, marks }) { // as many are added again, unmeasured
       const ms = await timed(() => claimAndEnd(store, CHILD, WIDTH, 10));
       await submit(store, WIDTH, plan(CHILD), marks.tree);
       return ms;

@@ -116,7 +116,14 @@ async function finalEvent(store: Store, event: StoredEvent): Promise<string> {
 }
 
 const envelope = (event: StoredEvent, data: string | null): string =>
-  `{"type":"${event.type}","jobId":"${event.jobId}","timestamp":"${iso(event.at)}","data":${data ?? '{}'}}`;
+  `{"type":"${event.type}","jobId":"${event.jobId}","timestamp":"${iso(event.at)}","data":${data === null ? '{}' : oneLine(data)}}`;
+
+/**
+ * Readers written in Python (requests, httpx) end a line of a stream at these too, and would take what follows for a field
+ * of its own. They can stand inside of JSON strings only, where their escapes mean the same.
+ */
+const LINE_ENDS = /[\u0085\u2028\u2029]/g;
+const oneLine = (json: string): string => json.replace(LINE_ENDS, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** The log keeps epoch ms, the wire has ISO. Anchored on how the domain writes it, so nothing a client sent is touched. */
 const DUE = /^(\{"status":"\w+","state":"\w+","attempt":\d+,"dueAt":)(\d+)/;

@@ -1,4 +1,4 @@
-// A client that does not read: what is held for it is bounded, it is cut in time, and nobody else notices.
+// Case 92: a client that does not read: what is held for it is bounded, it is cut in time, and nobody else notices.
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { STREAM_LIMITS } from '../../src/http/stream.ts';
@@ -38,7 +38,7 @@ async function flood(jobs: readonly HandJob[], lines: number, after: () => void)
   }
 }
 
-describe('a client that never reads', () => {
+describe('case 92: a client that never reads', () => {
   test('is cut, holds two writes at most, and the others get everything', async () => {
     server = await startStreamServer({ limits: { stall: 1_000 } });
     const jobs = [await runningJob(server.store), await runningJob(server.store), await runningJob(server.store)];

@@ -1,7 +1,7 @@
 // Servers under measurement: each a process of its own, on loopback and a free port, its data in a folder of its own.
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -13,10 +13,25 @@ export interface Server {
 }
 
 const START_MAX = 20_000;
+const GONE_MAX = 5_000;
 
 /** However the bench ends, its servers end with it. */
 const alive = new Map<ChildProcess, NodeJS.Signals>();
-process.on('exit', () => { for (const [child, signal] of alive) child.kill(signal); });
+process.on('exit', () => {
+  for (const [child, signal] of alive) child.kill(signal);
+  // Their folders are removed next: what still writes would keep them.
+  const until = performance.now() + GONE_MAX;
+  while ([...alive.keys()].some(isRunning) && performance.now() < until) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+});
+
+/** At exit nobody reaps them any more: a zombie is gone. */
+function isRunning({ pid }: ChildProcess): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
 
 /** @param signal what ends it when the bench is cut short */
 export function owned<T extends ChildProcess>(child: T, signal: NodeJS.Signals = 'SIGKILL'): T {

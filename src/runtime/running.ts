@@ -9,6 +9,14 @@ const LOG_WAIT = 100;
 /** One line kept, characters; the rest is cut with a mark. Docker splits at 16 KB too. */
 const LINE_MAX = 16_384;
 
+/** Never between the halves of a pair. */
+function clip(line: string): string {
+  if (line.length <= LINE_MAX) return line;
+  const kept = line.slice(0, LINE_MAX);
+  const whole = kept.isWellFormed() ? kept : kept.slice(0, -1);
+  return `${whole} … (${line.length - whole.length} characters cut)`;
+}
+
 export interface Note {
   readonly lines: readonly string[];
   readonly progress?: number;
@@ -17,6 +25,8 @@ export interface Note {
 export class Running {
   readonly claim: Claim;
   readonly context: HandlerContext;
+  /** Monotonic: the wall clock may be set while it runs. */
+  readonly since: number;
   /** Its lease is gone or the server stops: the outcome no longer counts. */
   revoked = false;
   readonly #abort = new AbortController();
@@ -29,6 +39,7 @@ export class Running {
 
   constructor(claim: Claim, clock: Clock, send: (note: Note) => void, finalBody: (id: string) => Promise<FinalBody | null>) {
     this.claim = claim;
+    this.since = clock.monotonic();
     this.#clock = clock;
     this.#send = send;
     this.context = {
@@ -64,11 +75,14 @@ export class Running {
     this.#send(progress === undefined ? { lines } : { lines, progress });
   }
 
-  #log(line: string): void {
+  #log(text: string): void {
     if (this.revoked || this.#ended) return;
-    this.#lines.push(line.length > LINE_MAX ? `${line.slice(0, LINE_MAX)} … (${line.length - LINE_MAX} characters cut)` : line);
-    if (this.#lines.length >= LOG_LINES) this.flush();
-    else this.#soon();
+    // Whoever reads the log counts lines; half a surrogate pair is no text, and readers end at it.
+    for (const line of text.toWellFormed().split(/\r\n|\n|\r/)) {
+      this.#lines.push(clip(line));
+      if (this.#lines.length >= LOG_LINES) this.flush();
+      else this.#soon();
+    }
   }
 
   #soon(): void {

@@ -1,21 +1,18 @@
 // Whatever stands in an event, a real client gets exactly one message with exactly that data.
 // MUSTER_PROPERTY_RUNS asks for more frames; a failure prints its seed and path.
+import { EventSource } from 'eventsource';
 import { createEventSource } from 'eventsource-client';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { frameOf, helloText, resetText, sseEncoder } from '../../src/http/sse.ts';
 import type { StoredEvent } from '../../src/store/store.ts';
 
+interface Message { id: string | undefined; event: string | undefined; data: string }
+
 /** Feeds bytes, cut where told, to the parser inside a real client. */
-async function readBack(bytes: Uint8Array, cuts: readonly number[]): Promise<{ id: string | undefined; event: string | undefined; data: string }[]> {
-  const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.byteLength + 1)), bytes.byteLength])].sort((a, b) => a - b);
-  const body = new ReadableStream({
-    start(controller) {
-      places.slice(1).forEach((place, i) => { controller.enqueue(bytes.subarray(places[i], place)); });
-      controller.close();
-    },
-  });
-  const messages: { id: string | undefined; event: string | undefined; data: string }[] = [];
+async function readBack(bytes: Uint8Array, cuts: readonly number[]): Promise<Message[]> {
+  const body = streamOf(bytes, cuts);
+  const messages: Message[] = [];
   await new Promise<void>((resolve) => {
     const client = createEventSource({
       url: 'http://127.0.0.1/',
@@ -25,6 +22,27 @@ async function readBack(bytes: Uint8Array, cuts: readonly number[]): Promise<{ i
     });
   });
   return messages;
+}
+
+/** The same through the other client, the one that browsers' API is a model for: it calls no id ''. */
+async function readBackAsBrowsers(bytes: Uint8Array, cuts: readonly number[]): Promise<Message[]> {
+  const messages: Message[] = [];
+  await new Promise<void>((resolve) => {
+    const source = new EventSource('http://127.0.0.1/', { fetch: () => Promise.resolve(new Response(streamOf(bytes, cuts), { status: 200, headers: { 'content-type': 'text/event-stream' } })) });
+    source.addEventListener('message', ({ data, lastEventId }) => { messages.push({ id: lastEventId, event: undefined, data }); });
+    source.addEventListener('error', () => { source.close(); resolve(); });
+  });
+  return messages;
+}
+
+function streamOf(bytes: Uint8Array, cuts: readonly number[]): ReadableStream {
+  const places = [...new Set([0, ...cuts.map((cut) => cut % (bytes.byteLength + 1)), bytes.byteLength])].sort((a, b) => a - b);
+  return new ReadableStream({
+    start(controller) {
+      places.slice(1).forEach((place, i) => { controller.enqueue(bytes.subarray(places[i], place)); });
+      controller.close();
+    },
+  });
 }
 
 const RUNS = Number(process.env['MUSTER_PROPERTY_RUNS'] ?? 500);
@@ -48,6 +66,7 @@ describe('a frame', () => {
         const frames = items.map(([seq, value, indent]) => frameOf(seq, JSON.stringify({ type: 'job:log', data: value }, null, indent)));
         const messages = await readBack(Buffer.concat(frames), cuts);
         expect(messages.map(({ id, event }) => [id, event])).toEqual(items.map(([seq]) => [String(seq), undefined]));
+        expect((await readBackAsBrowsers(Buffer.concat(frames), cuts)).map(({ id, data }) => [id, data])).toEqual(messages.map(({ id, data }) => [id, data]));
         expect(messages.map(({ data }) => compact(data))).toEqual(items.map(([, value]) => JSON.stringify({ type: 'job:log', data: value })));
       },
     ), { numRuns: RUNS });

@@ -119,7 +119,8 @@ function planBulk(list: readonly Submit[], now: number): { plans: NewJob[]; pare
   return { plans: list.map((job) => fromWire(job, now)), parentId };
 }
 
-function parseLines(body: Buffer): unknown[] {
+/** NDJSON: one job a line, LF or CRLF, empty lines left out. @throws Refusal naming the line */
+export function parseLines(body: Buffer): unknown[] {
   const list: unknown[] = [];
   for (let from = 0, line = 1; from < body.length; line++) {
     const end = body.indexOf(0x0a, from);

@@ -81,12 +81,14 @@ export function startMix(url: string, participant: string, seed: number): Mix {
     {
       name: 'delete', every: 1_000, run: async () => {
         const left: string[] = [];
-        for (let n = 0; roots.length > KEPT && n < 100; n++) {
-          const id = roots.shift() as string;
-          await ask('POST', `/api/jobs/${id}/cancel`);
-          await ask('DELETE', `/api/jobs/${id}`);
-          if ((await ask('GET', `/api/jobs/${id}`)) !== null) left.push(id); // a child was still ending
-        }
+        await Promise.all(Array.from({ length: 8 }, async () => {
+          for (let n = 0; roots.length > KEPT && n < 50; n++) {
+            const id = roots.shift() as string;
+            await ask('POST', `/api/jobs/${id}/cancel`);
+            await ask('DELETE', `/api/jobs/${id}`);
+            if ((await ask('GET', `/api/jobs/${id}`)) !== null) left.push(id); // a child was still ending
+          }
+        }));
         roots.push(...left);
       },
     },

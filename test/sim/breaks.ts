@@ -13,6 +13,8 @@ export interface Break {
   /** What the finding must look like. */
   readonly sign: RegExp;
   readonly apply?: () => () => void;
+  /** In place of the store's chance. */
+  readonly random?: () => number;
   readonly tamper?: (task: Commands, laws: Laws) => void;
 }
 
@@ -69,15 +71,18 @@ export const BREAKS: Readonly<Record<string, Break>> = {
     apply: () => patchUpdates((update) => (update.job.interruptions > update.before.job.interruptions ? { ...update, job: { ...update.job, failures: update.job.failures + 1 } } : update)),
   },
   'child-not-let-in': {
-    what: 'now and then a waiting child is not let in', sign: /^(I5|STUCK)/,
+    what: 'now and then a waiting child is not let in', sign: /^(I5|STUCK|DEFECT: .*child_waiting)/,
     apply: () => {
       let count = 0;
       return patch(Sets.prototype, 'admit', (old) => function forgetful(this: Sets, parent: number, n: number, now: number) { if ((count += 1) % EVERY !== 0) old.call(this, parent, n, now); });
     },
   },
-  'key-forgotten': { what: 'no Idempotency-Key is known again', sign: /^(I1|DEFECT)/, apply: () => patch(LogTables.prototype, 'known', () => () => null) },
-  'backoff-halved': {
-    what: 'it is tried again too soon', sign: /^(B5|I4|I3|I8)/,
-    apply: () => patchUpdates((update) => update),
+  'key-forgotten': {
+    what: 'no Idempotency-Key is known again', sign: /^I1/,
+    apply: () => {
+      const undo = [patch(LogTables.prototype, 'known', () => () => null), patch(LogTables.prototype, 'remember', () => () => {})];
+      return () => { for (const one of undo) one(); };
+    },
   },
+  'backoff-too-short': { what: 'it is tried again too soon', sign: /^B5/, random: () => -0.5 },
 };

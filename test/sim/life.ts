@@ -35,6 +35,8 @@ export interface Ports {
   readonly knobs: Knobs;
   readonly rng: Rng;
   readonly newId: () => string;
+  /** In place of the seed's: negative controls. */
+  readonly random: (() => number) | undefined;
   /** Changes a message that reaches the writer: negative controls. */
   readonly tamper: ((task: Commands) => void) | undefined;
 }
@@ -64,6 +66,9 @@ export class Life {
     this.#p = ports;
   }
 
+  /** ms until the writer has done what was sent to it. */
+  get queueTime(): number { return this.isAlive ? Math.max(0, this.#writerFree - this.#p.kernel.mono) : 0; }
+
   /** Called once, when it has ended however it ended. */
   onEnd(listener: () => void): void {
     if (this.isAlive) this.#ends.push(listener);
@@ -71,12 +76,12 @@ export class Life {
   }
 
   async start(): Promise<void> {
-    const { kernel, disk, net, trace, laws, knobs, rng, newId } = this.#p;
+    const { kernel, disk, net, trace, laws, knobs, rng, newId, random } = this.#p;
     const clock = kernel.clockFor(() => this.isAlive, () => (rng.chance(0.1) ? rng.int(1, 15) : 0));
     const registry: Registry = createTypes(net, clock, () => this.isAlive, knobs, rng.fork('handlers'));
     this.policies = Object.fromEntries(Object.entries(registry).map(([type, row]) => [type, row.policy]));
     this.#real = await openStore({
-      path: disk.path, clock, policies: this.policies, writer: 'inline', synchronous: 'OFF', chance: { random: rng.next, newId },
+      path: disk.path, clock, policies: this.policies, writer: 'inline', synchronous: 'OFF', chance: { random: random ?? rng.next, newId },
       ...(knobs.queueMax === null ? {} : { queueMax: knobs.queueMax }), carry: (message, deliver) => this.#carry(message, deliver),
     });
     const real = this.#real;

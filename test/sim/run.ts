@@ -31,7 +31,7 @@ const undo = broken?.apply?.();
 console.log(`seed ${base}, ${seeds} runs of ${minutes} simulated minutes${control === '' ? '' : `, broken: ${control}`}`);
 for (let i = 0; i < seeds; i++) {
   const seed = seeds === 1 ? base : `${base}.${i}`;
-  const outcome: Outcome = await runSeed({ seed, minutes, say: isVerbose ? (line) => console.log(line) : undefined, tamper: broken?.tamper });
+  const outcome: Outcome = await runSeed({ seed, minutes, say: isVerbose ? (line) => console.log(line) : undefined, tamper: broken?.tamper, random: broken?.random });
   await new Promise((resolve) => { setImmediate(resolve); });
   const violations = [...outcome.violations, ...rejected];
   rejected = [];

@@ -17,8 +17,8 @@ import { Trace } from './trace.ts';
 import { Users } from './users.ts';
 import { Watcher } from './watchers.ts';
 
-/** Acts of all users together: about 200 jobs in ten minutes, so that 2,000 seeds take a quarter of an hour. */
-const MEAN_BETWEEN_ACTS = 2_000;
+/** Acts of all users together: about 120 jobs in ten minutes, so that 2,000 seeds take about a quarter of an hour. */
+const MEAN_BETWEEN_ACTS = 6_000;
 /** What is disturbed may take this long to be as it was: the sweeper's longest nap (60 s), and some. */
 const RECOVERS_IN = 70_000;
 const REST_EVERY = 2_000;
@@ -33,6 +33,7 @@ export interface Options {
   readonly minutes: number;
   readonly say?: ((line: string) => void) | undefined;
   readonly tamper?: ((task: Commands, laws: Laws) => void) | undefined;
+  readonly random?: (() => number) | undefined;
 }
 
 export interface Outcome {
@@ -115,6 +116,7 @@ export class World {
     const life = new Life({
       kernel: this.kernel, disk: this.disk, net: this.net, trace: this.trace, laws: this.laws, knobs: this.knobs, rng: this.#rng.fork(`life ${++this.#lives}`),
       newId: () => `job_${String(++this.#jobs).padStart(26, '0')}`,
+      random: this.#options.random,
       tamper: this.#options.tamper === undefined ? undefined : (task) => this.#options.tamper?.(task, this.laws),
     });
     this.#life = life;
@@ -175,7 +177,12 @@ export class World {
       const usual = disk.syncTime;
       const [least, most] = rng.pick([[50, 400], [300, 300], [1_000, 6_000]] as const);
       disk.syncTime = () => rng.int(least, most);
-      forAWhile(rng.int(2_000, 30_000), () => { disk.syncTime = usual; });
+      forAWhile(rng.int(2_000, 30_000), () => {
+        disk.syncTime = usual;
+        const late = this.#life.queueTime; // what waits for the writer still waits
+        this.#excuse(kernel.wall, kernel.wall + late + 10_000);
+        this.#disturbed = kernel.mono + late;
+      });
     });
     every('jump', knobs.jump, (rng) => {
       const ms = rng.int(1, rng.pick([3_000, 90_000, 3_600_000])) * (rng.chance(0.5) ? 1 : -1);
@@ -264,8 +271,8 @@ export class World {
     for (let round = 0; round < SETTLE_ROUNDS && this.laws.violations.length === 0; round++) {
       for (let n = this.#users.unanswered; n > 0; n--) void this.#users.again();
       for (const { id, status, dueAt, sealed } of waits.all(this.kernel.wall + 4 * SETTLE_ROUND) as { id: string; status: string; dueAt: number | null; sealed: number | null }[]) {
-        if (status === 'paused') void this.#users.deed('resume', id);
-        else if ((status === 'queued' || status === 'retry') && (dueAt === null || dueAt > this.kernel.wall)) void this.#users.deed('start', id);
+        if (status === 'paused') void this.#users.deed('resume', id, true);
+        else if ((status === 'queued' || status === 'retry') && (dueAt === null || dueAt > this.kernel.wall)) void this.#users.deed('start', id, true);
         else if (sealed === 0) void this.#users.seal(id);
       }
       await this.#until(this.kernel.mono + SETTLE_ROUND);

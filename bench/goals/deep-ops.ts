@@ -71,7 +71,7 @@ export const STORE_OPS: readonly Op<StoreSide>[] = [
     },
   },
   {
-    group: 'verbs', name: 'submit a batch of 10, cancel it, retry it, cancel and delete it', repeats: 5,
+    group: 'verbs', name: 'submit a batch of 10, cancel it, retry it, cancel and delete it', repeats: 20,
     run: ({ store }) => timed(async () => {
       const jobs = [plan('batch', { children: Array.from({ length: 10 }, () => plan(CHILD)) })];
       const jobId = (await store.execute({ kind: 'submit', jobs })).jobs[0]?.id ?? '';

@@ -5,9 +5,9 @@ import { createAgent, exchange } from './client.ts';
 import type { ProbeOptions, Sample } from './probe.ts';
 
 /** After the end, what is still unanswered gets this long, ms. Then it counts as never answered. */
-const GRACE = 3_000;
+const GRACE = 10_000;
 
-const { url, paths, every } = workerData as ProbeOptions;
+const { url, paths, every, count: enough = Infinity } = workerData as ProbeOptions;
 const agent = createAgent();
 const asked: Promise<void>[] = [];
 const open = new Map<number, Pick<Sample, 'path' | 'at'> & { readonly from: number }>();
@@ -24,9 +24,13 @@ const ask = async (): Promise<void> => {
   open.delete(id);
   samples.push({ path, at, took: performance.now() - from, status: answer.kind === 'answer' ? answer.status : null, body: answer.kind === 'answer' && path === '/ready' ? answer.body : null });
 };
-const timer = setInterval(() => { asked.push(ask()); }, every);
+const timer = setInterval(() => {
+  asked.push(ask());
+  if (count >= enough) end();
+}, every);
+parentPort?.once('message', end);
 
-parentPort?.once('message', () => {
+function end(): void {
   clearInterval(timer);
   void Promise.race([Promise.all(asked), new Promise((resolve) => { setTimeout(resolve, GRACE); })]).then(() => {
     for (const { path, at, from } of open.values()) samples.push({ path, at, took: performance.now() - from, status: null, body: null });
@@ -34,4 +38,4 @@ parentPort?.once('message', () => {
     agent.destroy();
     parentPort?.close();
   });
-});
+}

@@ -8,6 +8,8 @@ export interface ProbeOptions {
   readonly paths: readonly string[];
   /** ms between two requests. */
   readonly every: number;
+  /** It asks so often and ends then; default: until it is told. */
+  readonly count?: number;
 }
 
 export interface Sample {
@@ -22,15 +24,24 @@ export interface Sample {
   readonly body: unknown;
 }
 
+const start = (options: ProbeOptions): Worker => new Worker(new URL('./probe-thread.ts', import.meta.url), { workerData: options, name: 'probe' });
+
+async function samplesOf(thread: Worker): Promise<Sample[]> {
+  const [samples] = await once(thread, 'message') as [Sample[]];
+  return samples.toSorted((a, b) => a.at - b.at);
+}
+
 /** Returns the way to end it, which waits for the answers that are due. */
 export function startProbe(options: ProbeOptions): () => Promise<Sample[]> {
-  const thread = new Worker(new URL('./probe-thread.ts', import.meta.url), { workerData: options, name: 'probe' });
-  return async () => {
+  const thread = start(options);
+  return () => {
     thread.postMessage('stop');
-    const [samples] = await once(thread, 'message') as [Sample[]];
-    return samples.toSorted((a, b) => a.at - b.at);
+    return samplesOf(thread);
   };
 }
+
+/** Asks `count` times. */
+export const probe = (options: ProbeOptions & { readonly count: number }): Promise<Sample[]> => samplesOf(start(options));
 
 export function percentile(values: readonly number[], p: number): number {
   return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))] ?? 0;

@@ -7,6 +7,9 @@ import type { Field, Nemesis } from './nemesis.ts';
 
 /** RELIABILITY A11. */
 const FREEZE = 10_000;
+/** One freeze in so many outlasts the longest lease (30 s): nobody may lose one by it. */
+const LONG_ONE_IN = 5;
+const LONG_TIMES = 4;
 const LIFE_MAX = 1_000;
 const ASK_EVERY = 25;
 /** Answers on their way when the disk froze; a submit may have asked to wait a second for its job. */
@@ -32,6 +35,7 @@ export interface Frozen extends Nemesis {
 
 export function createFrozen({ freeze = FREEZE }: { readonly freeze?: number } = {}): Frozen {
   let disk: LoopDisk | null = null;
+  let count = 0;
   const recoveries: number[] = [];
   const notices: number[] = [];
   const health: number[] = [];
@@ -91,6 +95,7 @@ export function createFrozen({ freeze = FREEZE }: { readonly freeze?: number } =
       await pause(rng.int(100, LIFE_MAX));
       const stop = startProbe({ url, paths: [path, '/health', '/ready'], every: ASK_EVERY });
       await pause(200);
+      const long = freeze * ((count += 1) % LONG_ONE_IN === 0 ? LONG_TIMES : 1);
       let from = Date.now();
       let frozen: [number, number];
       try {
@@ -98,7 +103,7 @@ export function createFrozen({ freeze = FREEZE }: { readonly freeze?: number } =
         from = Date.now();
         await pause(ON_THE_WAY);
         frozen = [acks(), 0];
-        await pause(freeze - ON_THE_WAY);
+        await pause(long - ON_THE_WAY);
         frozen[1] = acks();
       } finally {
         await disk?.thaw();

@@ -1,9 +1,13 @@
 // A disk of our own: an ext4 image behind a loop device, mounted where the database lives. It can lose power, flip to
 // read-only and hang. Whatever happens to the harness, it is let go: a frozen mount would hang everything that touches it.
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { undoAtExit } from '../undo.ts';
+import { missing } from './disks.ts';
 
 const run = promisify(execFile);
 
@@ -17,22 +21,10 @@ const CUT = 'open(my $at, "<", $ARGV[0]) or die "open: $!"; my $flag = pack("L",
 
 const TOOLS = ['perl', 'mkfs.ext4', 'e2fsck', 'mount', 'umount', 'losetup', 'fsfreeze'] as const;
 
-/** Disks that are mounted now. */
-const mounted = new Set<LoopDisk>();
-let isGuarded = false;
-
-function guard(): void {
-  if (isGuarded) return;
-  isGuarded = true;
-  const letGo = (): void => { for (const disk of mounted) disk.abandon(); };
-  process.on('exit', letGo);
-  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) process.once(signal, () => { letGo(); process.exit(code); });
-}
-
 export class LoopDisk {
   readonly #image: string;
   readonly #at: string;
-  #isFrozen = false;
+  #undo: () => void = () => {};
 
   /** @param at the folder it is mounted on */
   constructor(folder: string, at: string) {
@@ -40,29 +32,42 @@ export class LoopDisk {
     this.#at = at;
   }
 
-  /** null, or what this machine lacks. */
+  /** null, or what this machine lacks; tried, not guessed. What the kernel lacks begins with "the kernel". */
   static async feasible(): Promise<string | null> {
-    if (process.platform !== 'linux') return 'loop devices with ext4 are Linux’s';
-    if (process.getuid?.() !== 0) return 'mounting needs root';
-    for (const tool of TOOLS) {
-      const found = await run('sh', ['-c', `command -v ${tool}`]).catch(() => null);
-      if (found === null) return `${tool} is not installed`;
+    const tool = await missing(...TOOLS);
+    if (tool !== null) return `${tool} is not installed`;
+    const folder = mkdtempSync(join(tmpdir(), 'muster-disk-'));
+    const at = join(folder, 'home');
+    mkdirSync(at);
+    const disk = new LoopDisk(folder, at);
+    try {
+      await disk.create();
+      await disk.freeze();
+      await disk.thaw();
+      await disk.flip();
+      await disk.mend();
+      await disk.cut();
+      return null;
+    } catch (error) {
+      const why = String(error instanceof Error ? error.message : error).trim().replaceAll('\n', ' ');
+      if (!/ loop$/m.test(await read('/proc/devices'))) return `the kernel has no loop devices (${why})`;
+      if (!/\text4$/m.test(await read('/proc/filesystems'))) return `the kernel has no ext4 (${why})`;
+      return `a disk of our own cannot be mounted, frozen or cut off: ${why}`;
+    } finally {
+      await disk.destroy().catch(() => {});
+      rmSync(folder, { recursive: true, force: true });
     }
-    if (!existsSync('/dev/loop-control')) return 'the kernel has no loop devices';
-    if (!existsSync('/sys/fs/ext4')) return 'the kernel has no ext4';
-    return null;
   }
 
   async create(): Promise<void> {
-    guard();
     writeFileSync(this.#image, '');
     truncateSync(this.#image, IMAGE_BYTES);
     await run('mkfs.ext4', ['-qF', this.#image]);
+    this.#undo = undoAtExit(() => { this.#abandon(); }); // before: a half-made mount is let go too
     await this.mount();
   }
 
   async mount(): Promise<void> {
-    mounted.add(this); // before: a half-made mount is let go too
     await run('mount', ['-o', 'loop,errors=remount-ro', this.#image, this.#at]);
   }
 
@@ -79,20 +84,17 @@ export class LoopDisk {
 
   /** Writes hang until it is thawed. */
   async freeze(): Promise<void> {
-    this.#isFrozen = true; // before: thawing what is not frozen does no harm
     await run('fsfreeze', ['-f', this.#at]);
   }
 
   async thaw(): Promise<void> {
     await run('fsfreeze', ['-u', this.#at]);
-    this.#isFrozen = false;
   }
 
   async umount(): Promise<void> {
     for (let i = 1; ; i++) {
       try {
         await run('umount', [this.#at]);
-        mounted.delete(this);
         return;
       } catch (error) {
         if (i === UMOUNT_TRIES) throw error;
@@ -116,13 +118,13 @@ export class LoopDisk {
 
   /** For a teardown: whatever state it is in. */
   async destroy(): Promise<void> {
-    if (!mounted.has(this)) return;
-    if (this.#isFrozen) await this.thaw().catch(() => {});
-    await this.umount();
+    await this.thaw().catch(() => {}); // it is not frozen
+    if ((await read('/proc/self/mountinfo')).includes(` ${this.#at} `)) await this.umount();
+    this.#undo();
   }
 
   /** For a harness that ends at once: what still uses it keeps it until it ends too. */
-  abandon(): void {
+  #abandon(): void {
     for (const [command, ...args] of [['fsfreeze', '-u', this.#at], ['umount', '-l', this.#at]] as const) {
       try {
         execFileSync(command, args, { stdio: 'ignore' });
@@ -130,6 +132,7 @@ export class LoopDisk {
         // not frozen, not mounted
       }
     }
-    mounted.delete(this);
   }
 }
+
+const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

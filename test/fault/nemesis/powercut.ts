@@ -25,9 +25,10 @@ export const createPowercut = (): Nemesis & { readonly cuts: () => number } => {
       disk = new LoopDisk(folder, home);
       await disk.create();
     },
-    async inject({ rng, server, log }) {
+    async inject({ rng, server, excuse, log }) {
       const after = Math.round(LIFE_MAX * rng.next() ** 1.5);
       await pause(after);
+      const at = Date.now();
       await disk?.cut();
       const alive = rng.int(1, ALIVE_ONE_IN) === 1 ? rng.int(1, ALIVE_MAX) : 0;
       if (alive > 0) await Promise.race([pause(alive), server().exited]);
@@ -36,6 +37,7 @@ export const createPowercut = (): Nemesis & { readonly cuts: () => number } => {
       cuts += 1;
       log(`power cut ${after} ms after it listened, the server ${code === null ? `was ended by ${signal}` : `ended itself with code ${code}`} within ${alive} ms`);
       await disk?.remount();
+      excuse(at, Date.now());
     },
     async heal({ rng, spawnServer, startServer, log }) {
       while (rng.chance(CUT_STARTING)) {

@@ -8,7 +8,7 @@ const LIFE_MAX = 1_200;
 const NOTICE_MAX = 5_000;
 /** A start that cannot succeed ends by itself; only a hang takes this long. */
 const REFUSE_MAX = 20_000;
-/** In one cycle of so many a start on the read-only disk is tried. */
+/** In one cycle of so many, and in the first, a start on the read-only disk is tried. */
 const START_ONE_IN = 3;
 /** From sysexits.h: the server's own words for a disk that failed, and for a file that cannot be written. */
 const IO = 74;
@@ -29,7 +29,7 @@ export const createReadonly = (): Nemesis & { /** From the flip to the exit, ms.
       disk = new LoopDisk(folder, home);
       await disk.create();
     },
-    async inject({ rng, server, spawnServer, log, violation }) {
+    async inject({ rng, server, spawnServer, excuse, log, violation }) {
       const after = rng.int(50, LIFE_MAX);
       await pause(after);
       const at = Date.now();
@@ -41,7 +41,7 @@ export const createReadonly = (): Nemesis & { /** From the flip to the exit, ms.
       if (exit === null) violation(`the server goes on ${NOTICE_MAX} ms after its disk became read-only`);
       else if (exit.code !== IO) violation(`the server ended with code ${exit.code}, signal ${exit.signal} when its disk became read-only, not with ${IO}`);
       await server().kill();
-      if (exit !== null && rng.int(1, START_ONE_IN) === 1) {
+      if (exit !== null && (noticed.length === 1 || rng.int(1, START_ONE_IN) === 1)) {
         const vain = spawnServer();
         const refused = await Promise.race([vain.exited, vain.ready.then(() => 'listens' as const, () => vain.exited), pause(REFUSE_MAX)]);
         await vain.kill();
@@ -50,6 +50,7 @@ export const createReadonly = (): Nemesis & { /** From the flip to the exit, ms.
         refusals += 1;
       }
       await disk?.mend();
+      excuse(at, Date.now()); // nobody has been there since
     },
     async heal({ startServer }) { await startServer(); },
     async teardown() { await disk?.destroy(); },

@@ -34,3 +34,14 @@ export class DomainError extends Error {
     this.details = details;
   }
 }
+
+/** Said where work is submitted and, of what came between, by the store. Without a stack: it is made thousands of times a second, and a trace is most of its cost. */
+export function tooMuchWaits(): DomainError {
+  const depth = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return new DomainError('overloaded', 'More is waiting for the disk than it can write in time; nothing was accepted.', { hint: 'Try again after the Retry-After header.' });
+  } finally {
+    Error.stackTraceLimit = depth;
+  }
+}

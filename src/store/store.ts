@@ -111,6 +111,8 @@ export interface Store {
 
   stats(): Promise<StoreStats>;
   health(): StoreHealth;
+  /** Would new work be refused now, for what waits already? */
+  overloaded(): boolean;
   /** Called after commits; several may be merged into one call. Returns the way to stop. */
   onCommit(listener: () => void): () => void;
   /** Called once if the store cannot go on: the process must stop at once, with this message. */

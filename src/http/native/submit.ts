@@ -1,10 +1,10 @@
 // POST /api/jobs and /api/jobs/bulk. The first is the hot path: the answer is written from what was committed.
 import { createHash } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { IdempotencyClaim, NewJob } from '../../domain/commands.ts';
 import { MAX_TREE } from '../../domain/decide-submit.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, tooMuchWaits } from '../../domain/errors.ts';
 import { isFinal } from '../../domain/job.ts';
 import { MAX_WAIT } from '../../orchestrator/wait.ts';
 import { answers } from '../answers.ts';
@@ -42,8 +42,14 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { store, jobs, waiters, policies, clock, refuseUrl } = deps;
   const cursorNow = recentCursor(store, clock);
+  // Before the body is parsed and validated, which is most of what a submission costs: refusing ten times as much as can be
+  // taken must be cheaper than taking it. The store refuses all the same what comes between.
+  const refuseEarly = (_request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void => {
+    done(store.overloaded() ? tooMuchWaits() : undefined);
+  };
 
   app.post('/api/jobs', {
+    onRequest: refuseEarly,
     schema: {
       operationId: 'submitJob', tags: ['Jobs'], summary: 'Submit a job, or a whole tree',
       description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end. With an `Idempotency-Key` the same body gets the same job again, or 409 if that was deleted.',
@@ -90,6 +96,7 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
     });
     own.post('/api/jobs/bulk', {
       bodyLimit: BULK_LIMIT,
+      onRequest: refuseEarly,
       schema: {
         operationId: 'submitJobs', tags: ['Jobs'], summary: `Submit up to ${MAX_TREE} jobs, all or none`,
         description: 'JSON `{"jobs":[…]}`, or NDJSON with one job a line. One transaction: if one is refused, none is stored.',

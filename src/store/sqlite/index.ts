@@ -1,11 +1,12 @@
 // The embedded store: one writer (a thread, or inline for tests and measurements), one reader on this thread.
 import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { Answer, Command } from '../../domain/commands.ts';
+import type { Answer } from '../../domain/commands.ts';
 import type { Clock } from '../../domain/clock.ts';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, tooMuchWaits } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
 import type { Store, StoreHealth } from '../store.ts';
+import { createAdmission } from './admission.ts';
 import { type Core, openCore } from './core.ts';
 import type { EngineOptions } from './engine.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
@@ -34,13 +35,6 @@ export interface StoreOptions {
   readonly carry?: Carry;
 }
 
-/** Two seconds of full-speed submits on a fast disk are 60,000; a quarter of a second is a queue worth having. */
-const QUEUE_MAX = 10_000;
-/** A queue whose head is older than this will not serve its tail in time: refuse early. */
-const QUEUE_AGE_MAX = 2_000;
-/** Never refused for overload: they end work, keep it alive or free resources. */
-const ALWAYS: ReadonlySet<Command['kind']> = new Set(['finish', 'renew', 'note', 'claim', 'tick', 'recover', 'cancel']);
-
 /** Hands over a task (to the writer) or a report (from it). By default at once. */
 export type Carry = (message: Task | Report, deliver: () => void) => void;
 const AT_ONCE: Carry = (_message, deliver) => deliver();
@@ -68,6 +62,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   const path = preparePath(options.path);
   const release = takeOwnership(path);
   const waiting = new Map<number, Waiting>();
+  const admission = createAdmission(clock, waiting, options.queueMax);
   const counts = new Map<number, (count: number) => void>();
   const listeners = new Set<() => void>();
   let onFailure: ((error: Error) => void) | null = null;
@@ -75,6 +70,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   let closing: Promise<void> | null = null;
   let health: StoreHealth = 'ok';
   let nextId = 0;
+  let committedAt = -Infinity;
   let outbox: Sent[] = [];
 
   const fail = (message: string): void => {
@@ -95,6 +91,10 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   const receive = (report: Report): void => {
     if (report.kind === 'done') {
       if (health !== 'failed') health = report.full ? 'full' : 'ok';
+      // From its first command, or from the commit before: as long as this thread was late with it, so will it be with the next.
+      const now = clock.monotonic();
+      admission.committed(now - Math.max(committedAt, waiting.get(report.list[0]?.id ?? -1)?.since ?? now));
+      committedAt = now;
       for (const done of report.list) settle(done);
       for (const listener of listeners) listener();
     } else if (report.kind === 'full') {
@@ -130,13 +130,6 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     outbox = [];
     if (list.length > 0) line.post({ kind: 'commands', list });
   };
-  /** The disk hangs, or more is asked of it than it can take: from here the two look the same. */
-  const stalled = (): boolean => {
-    const oldest = waiting.values().next().value;
-    return oldest !== undefined && clock.monotonic() - oldest.since > QUEUE_AGE_MAX;
-  };
-  const overloaded = (): boolean => waiting.size >= (options.queueMax ?? QUEUE_MAX) || stalled();
-
   const unavailable = (): DomainError => new DomainError('unavailable', `The store is ${closing === null ? health : 'closed'}.`, { hint: 'Try again when /ready answers 200.' });
   const close = async (): Promise<void> => {
     flush();
@@ -154,9 +147,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     facts: line.facts,
     execute(command) {
       if (health === 'failed' || closing !== null) return Promise.reject(unavailable());
-      if (!ALWAYS.has(command.kind) && overloaded()) {
-        return Promise.reject(new DomainError('overloaded', 'More is waiting for the disk than it can write in time; nothing was accepted.', { hint: 'Try again after the Retry-After header.', waiting: waiting.size }));
-      }
+      if (admission.refuses(command)) return Promise.reject(tooMuchWaits());
       return new Promise((resolve, reject) => {
         const id = nextId++;
         waiting.set(id, { since: clock.monotonic(), resolve, reject });
@@ -181,7 +172,8 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
       line.post({ kind: 'forget', id, before, limit });
     })),
     stats: () => read(() => ({ jobs: reader.counts(), fileBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`), waiting: waiting.size })),
-    health: () => (health === 'ok' && stalled() ? 'stalled' : health),
+    overloaded: () => admission.overloaded(),
+    health: () => (health === 'ok' && admission.stalled() ? 'stalled' : health),
     onCommit(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -4,6 +4,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { Answer, Command } from '../../domain/commands.ts';
 import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
+import { BATCH_MAX, goesFirst } from './admission.ts';
 import { type Reply, StorageFailure } from './committer.ts';
 import { type Core, openCore } from './core.ts';
 
@@ -26,8 +27,6 @@ export type Report =
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly message: string };
 
-/** Commands in one transaction: beyond this a longer commit gains nothing and the first of them waits for the last. */
-const BATCH_MAX = 512;
 /** How often a full disk is tried again, ms. */
 const PROBE_EVERY = 1_000;
 
@@ -46,18 +45,22 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     if (probe !== null) clearInterval(probe);
     port.close();
   };
-  const work = (first: Task): void => {
+  const work = (initial: Task): void => {
+    // Ends of runs and claims before submissions: work that is done must not wait for work that is not begun.
+    const first: Sent[] = [];
     const queue: Sent[] = [];
     const others: Task[] = [];
     const take = (task: Task): void => {
-      if (task.kind === 'commands') queue.push(...task.list);
+      if (task.kind === 'commands') for (const sent of task.list) (goesFirst(sent.command) ? first : queue).push(sent);
       else others.push(task);
     };
-    take(first);
+    take(initial);
     do {
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as Task);
-      if (queue.length > 0) commit(core, queue.splice(0, BATCH_MAX), send);
-    } while (queue.length > 0);
+      const batch = first.splice(0, BATCH_MAX);
+      batch.push(...queue.splice(0, BATCH_MAX - batch.length));
+      if (batch.length > 0) commit(core, batch, send);
+    } while (first.length + queue.length > 0);
     for (const task of others) {
       if (task.kind === 'forget') send({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });
       if (task.kind === 'close') {

@@ -1,5 +1,6 @@
 // The process: environment in, listen, stop on a signal, exit code out. Started by start.mjs, which checks Node's version.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type App, startApp } from './app.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { systemClock } from './runtime/system-clock.ts';
@@ -12,6 +13,17 @@ const EXIT = { damaged: 65, software: 70, ownedElsewhere: 73, io: 74, config: 78
 function say(code: number, message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(code);
+}
+
+/** What opening writes at most: a log and its index. SQLite does not say that it was for want of room. */
+const OPENING_BYTES = 256 * 1024;
+function hasRoom(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize >= OPENING_BYTES;
+  } catch {
+    return true; // no folder: something else is wrong
+  }
 }
 
 function config() {
@@ -80,6 +92,10 @@ try {
   if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) say(EXIT.damaged, `${settings.db} is not a sound SQLite database (${code}). Keep it, and restore the newest backup beside it, or point MUSTER_DB at another path.`);
   if (code === 'EADDRINUSE') say(EXIT.config, `Port ${settings.port} of ${settings.host} is taken. Stop what listens there, or set PORT to another one.`);
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') say(EXIT.config, `${settings.host} is not an address of this machine. Set HOST to one that is, such as 127.0.0.1.`);
+  if (/^(ENOSPC|EDQUOT|SQLITE_FULL)$/.test(code) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code) && !hasRoom(settings.db))) {
+    say(EXIT.io, `The disk that holds ${settings.db} is full (${code}). Free space on it, then start again; nothing that was acknowledged is lost.`);
+  }
+  if (/^(EIO$|SQLITE_IOERR)/.test(code)) say(EXIT.io, `The disk that holds ${settings.db} failed (${code}). Start again once it works: the file is checked before it takes a write.`);
   if (['EISDIR', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'SQLITE_CANTOPEN', 'SQLITE_READONLY'].includes(code)) {
     say(EXIT.config, `The database ${settings.db} cannot be opened for writing (${code}). Set MUSTER_DB to a file in a folder that this user may write.`);
   }

@@ -196,12 +196,11 @@ export class Dispatcher implements Service, Runner, Capacity {
         .catch((error: unknown) => this.#failed(error, 'note'));
     }, this.#o.finalBody);
     slot.running.set(claim.id, run);
-    const startedAt = clock.monotonic();
     const end = (outcome: Outcome): void => {
       run.end();
       if (slot.running.get(claim.id) === run) slot.running.delete(claim.id);
       if (!run.revoked) {
-        this.#o.onEnded?.(claim.type, outcome.kind, clock.monotonic() - startedAt);
+        this.#o.onEnded?.(claim.type, outcome.kind, clock.monotonic() - run.since);
         this.#finish({ jobId: claim.id, epoch: claim.epoch, outcome });
       } else {
         this.#claim(claim.type);
@@ -240,7 +239,8 @@ export class Dispatcher implements Service, Runner, Capacity {
       this.#checkIdle();
     }, (error: unknown) => {
       this.#ending -= 1;
-      if (error instanceof DomainError && (error.code === 'storage_full' || error.code === 'overloaded')) {
+      // While stopping, ends for which there is no room are left to the next start, which takes the jobs up as after a kill.
+      if (error instanceof DomainError && (error.code === 'overloaded' || (error.code === 'storage_full' && !this.#cutOff))) {
         this.#ended.push(...list);
         this.#flushing = true;
         this.#o.clock.after(RETRY_AFTER, () => this.#flush());
@@ -252,9 +252,9 @@ export class Dispatcher implements Service, Runner, Capacity {
 
   #renewLater(): void {
     this.#stopRenew = this.#o.clock.after(RENEW_EVERY, () => {
-      const before = this.#o.clock.now() - RENEW_EVERY / 2;
+      const before = this.#o.clock.monotonic() - RENEW_EVERY / 2;
       const leases = [...this.#slots.values()].flatMap((slot) => [...slot.running.values()])
-        .filter((run) => !run.revoked && run.claim.claimedAt <= before)
+        .filter((run) => !run.revoked && run.since <= before)
         .map(({ claim }) => ({ jobId: claim.id, epoch: claim.epoch }));
       if (leases.length > 0) this.#renew(leases, false);
       this.#renewLater();

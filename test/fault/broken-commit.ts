@@ -10,13 +10,17 @@ const { beforeCommit } = Engine.prototype;
 const { commit } = Committer.prototype;
 let engine: Engine | null = null;
 let db: Database.Database | null = null;
+const know = (now: { engine?: Engine; db?: Database.Database }): void => {
+  engine = now.engine ?? engine;
+  db = now.db ?? db;
+};
 
 Engine.prototype.beforeCommit = function known(this: Engine) {
-  engine = this;
+  know({ engine: this });
   beforeCommit.call(this);
 };
 Database.prototype.exec = function known(this: Database.Database, sql: string) {
-  if (sql === 'BEGIN IMMEDIATE') db = this;
+  if (sql === 'BEGIN IMMEDIATE') know({ db: this });
   return exec.call(this, sql);
 };
 

@@ -1,7 +1,10 @@
 // The faults that `npm run crash -- --nemesis NAME` knows. Each has a control: the same harm where one promise is broken
 // on purpose, or where the harm is not survivable. A control in which nothing is found means a blind harness.
 import { campaigns } from './campaigns.ts';
+import { createEio } from './nemesis/eio.ts';
 import { createFrozen } from './nemesis/frozen.ts';
+import { createFull } from './nemesis/full.ts';
+import { runFullPoints } from './nemesis/full-points.ts';
 import { createKill } from './nemesis/kill.ts';
 import { SERVER } from './campaign.ts';
 import { createOwners } from './nemesis/owners.ts';
@@ -76,7 +79,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     control: { what: 'the writer on the main thread', cycles: 1, sign: /BLOCKED/, ...campaigns(createSlow, { entry: broken('inline-writer'), restMax: 5_000 }) },
   },
   frozen: {
-    what: 'the disk hangs for 10 s: nothing is acknowledged, reads and /health are answered, /ready says no',
+    what: 'the disk hangs for 10 s, one time in five for 40: nothing is acknowledged, reads and /health are answered, /ready says no',
     ...campaigns(createFrozen, { perCampaign: 5 }),
     control: { what: 'the writer on the main thread', cycles: 1, sign: /HANGS/, ...campaigns(() => createFrozen({ freeze: 4_000 }), { entry: broken('inline-writer'), restMax: 5_000 }) },
   },
@@ -85,5 +88,21 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     feasible: cannotTrace,
     run: (options) => runPoints(options),
     control: { what: 'commits rows and their events apart', cycles: 16, sign: /I3: .* its last event says/, run: (options) => runPoints(options, broken('events-apart')) },
+  },
+  eio: {
+    what: 'the disk fails every write for 50 to 500 ms: nothing more is acknowledged, exit 74, no start while it is bad (nbdkit, loop, ext4)',
+    ...campaigns(createEio),
+    control: { what: 'goes on after the error', cycles: 6, sign: /LOST/, ...campaigns(() => createEio({ survives: true }), { entry: broken('carry-on'), restMax: 5_000 }) },
+  },
+  full: {
+    what: 'the disk fills up under load: refusals, reads, ends of running jobs; room again, or stopped, killed and started without any',
+    ...campaigns(createFull, { perCampaign: 10 }),
+    control: { what: 'acknowledges although the commit found no room', cycles: 4, sign: /LOST|I1: key .* stood for/, ...campaigns(createFull, { entry: broken('ack-when-full'), restMax: 5_000 }) },
+  },
+  'full-points': {
+    what: 'ENOSPC from the n-th write of a scripted run on, for some writes or until it is stopped (strace)',
+    feasible: cannotTrace,
+    run: (options) => runFullPoints(options),
+    control: { what: 'acknowledges although the commit found no room', cycles: 8, sign: /LOST/, run: (options) => runFullPoints(options, broken('ack-when-full')) },
   },
 };

@@ -79,7 +79,7 @@ export async function runScript(stage: Stage): Promise<void> {
   await act('resume', delayed);
   await act('cancel', long);
   await act('cancel', heldTree);
-  if (single.ids !== null && stage.isUp) await driver.send(single); // its key again
+  if (held.ids !== null && stage.isUp) await driver.send(held); // its key again
   if (await hasEnded(failed)) await act('retry', failed);
   await act('edit', open, { sealed: true });
   await remove(single);

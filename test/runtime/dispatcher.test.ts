@@ -160,3 +160,18 @@ test('ends that the store refuses for want of space are said again until they ar
   await r.pass(1_000);
   expect(await r.bench.status(job!.id)).toBe('completed');
 });
+
+test('a stop does not wait for room: ends that the store refuses are left to the next start', async () => {
+  await using r = await rig();
+  r.dispatcher.start();
+  const { jobs: [done, runs] } = await r.jobs.submit([plan(), plan()]);
+  await r.rest();
+  r.execute = (command, next) => (command.kind === 'finish' ? Promise.reject(new DomainError('storage_full', 'Full.')) : next(command));
+  r.calls[0]!.end();
+  await r.rest();
+  const stopped = r.dispatcher.stop(2_000);
+  for (let i = 0; i < 5; i++) await r.pass(1_000);
+  await stopped;
+  for (const job of [done, runs]) expect(await r.bench.status(job!.id)).toBe('running');
+  expect(r.errors).toEqual([]);
+});

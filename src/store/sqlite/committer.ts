@@ -134,7 +134,9 @@ export class Committer {
         closeSync(file);
       }
       return true;
-    } catch {
+    } catch (error) {
+      // Only want of room is a full disk; a disk that fails is not asked again.
+      if (!NO_ROOM.has(codeOf(error))) throw error;
       rmSync(this.#reserve, { force: true });
       return false;
     }
@@ -143,6 +145,8 @@ export class Committer {
 
 const codeOf = (error: unknown): string => (error instanceof Database.SqliteError || error instanceof Error) && 'code' in error ? String(error.code) : '';
 const messageOf = (error: unknown): string => (error instanceof Error ? `${error.message}${codeOf(error) === '' ? '' : ` (${codeOf(error)})`}` : String(error));
+/** How the system says that there is no room; EFBIG is a limit set on this process. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 export const isFull = (error: unknown): boolean => codeOf(error) === 'SQLITE_FULL';
 
 /** After these, carrying on in the same process loses acknowledged work (measured): no retry, no new file. */

@@ -23,6 +23,11 @@ export const HOT_READ_SQL = {
   eventsBelow: `WITH RECURSIVE sub(key) AS (SELECT ? UNION ALL SELECT c.key FROM sub JOIN job c ON c.parent_key = sub.key)
     SELECT ${EVENT} FROM sub CROSS JOIN event e ON e.job_key = sub.key AND e.job_key <> e.root_key JOIN job j ON j.key = e.job_key
     WHERE e.seq > ? ORDER BY e.seq LIMIT ?`,
+  // The same for a batch of many: through its tree's log, asking each event for its ancestors. The other way finds and
+  // sorts everything below for each page: 300 to 700 ms with 100,000 children, this 2 ms.
+  eventsAbove: `SELECT ${EVENT} FROM event e JOIN job j ON j.key = e.job_key WHERE e.root_key = ? AND EXISTS (
+    WITH RECURSIVE up(key) AS (SELECT e.job_key UNION ALL SELECT p.parent_key FROM up CROSS JOIN job p ON p.key = up.key WHERE p.parent_key IS NOT NULL)
+    SELECT 1 FROM up WHERE key = ?) AND e.seq > ? ORDER BY e.seq LIMIT ?`,
   keyOf: 'SELECT key FROM job WHERE id = ?',
   lastSeq: 'SELECT max(seq) FROM event',
   ready: 'SELECT 1 FROM job WHERE ready = 1 AND type = ? LIMIT 1',
@@ -33,6 +38,9 @@ export const HOT_READ_SQL = {
 
 /** Inputs and results in one page, characters: 200 jobs of 1 MiB each would hold the process up for a second. */
 const PAGE_CHARS = 8 * 1_048_576;
+
+/** Up to here a page of a batch's events is found from below in 10 ms; its share of its tree's log may be small. */
+const MANY_CHILDREN = 2_000;
 
 type EventRow = [seq: number, id: string, type: EventType, at: number, data: string | null, sum: number, rootKey: number];
 
@@ -132,10 +140,12 @@ export class Reader {
     if (row === undefined) return [];
     const [key, parent, children] = [row[0], row[3], row[28]] as [number, number | null, number];
     if (parent === null) return this.#events(sql(HOT_READ_SQL.eventsOfTree), [key, ...bound]);
+    if (children > MANY_CHILDREN) return this.#events(sql(HOT_READ_SQL.eventsAbove), [row[4] as number, key, ...bound]);
     return this.#events(sql(children === 0 ? HOT_READ_SQL.eventsOfChild : HOT_READ_SQL.eventsBelow), [key, ...bound]);
   }
 
   lastSeq(): number { return Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
+  newestAt(): number | null { return (this.#raw('SELECT at FROM event ORDER BY seq DESC LIMIT 1').get() as [number] | undefined)?.[0] ?? null; }
   floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
   hasReady(type: string): boolean { return this.#raw(HOT_READ_SQL.ready).get(type) !== undefined; }
   nextAlarm(): number | null { return (this.#raw(HOT_READ_SQL.alarm).get() as [number | null])[0]; }

@@ -47,6 +47,8 @@ test('the claim, the sweep and the next alarm read their own index, in its order
   expect(planOf(HOT_SET_SQL.UNGATE).join()).toMatch(/job_gated/);
   expect(planOf(HOT_READ_SQL.eventsOfTree).join()).toMatch(/event_of_tree/);
   expect(planOf(HOT_READ_SQL.eventsOfChild).join()).toMatch(/event_of_child/);
+  expect(planOf(HOT_READ_SQL.eventsAbove)).toContainEqual(expect.stringMatching(/event_of_tree \(root_key=\? AND seq>/));
+  expect(sorts(planOf(HOT_READ_SQL.eventsAbove))).toEqual([]);
 });
 
 /** A sort of what was found: SQLite leaves each run of an index early where every run is in the page's order. */

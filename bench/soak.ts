@@ -46,6 +46,7 @@ async function sample(): Promise<Record<string, number>> {
   return {
     'RSS MiB': memoryOf(server.pid).now,
     'heap MiB': metric(text, 'nodejs_heap_size_used_bytes') / MIB,
+    'heap reserved MiB': metric(text, 'nodejs_heap_size_total_bytes') / MIB,
     'external MiB': metric(text, 'nodejs_external_memory_bytes') / MIB,
     fds: readdirSync(`/proc/${server.pid}/fd`).length,
     threads: readdirSync(`/proc/${server.pid}/task`).length,

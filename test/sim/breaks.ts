@@ -5,6 +5,7 @@ import { Sweeper } from '../../src/runtime/sweeper.ts';
 import { JobTable, type JobUpdate } from '../../src/store/sqlite/job-table.ts';
 import { Sets } from '../../src/store/sqlite/sets.ts';
 import { LogTables } from '../../src/store/sqlite/log-table.ts';
+import type { Knobs } from './knobs.ts';
 import type { Laws } from './laws.ts';
 import type { Commands } from './life.ts';
 
@@ -13,6 +14,8 @@ export interface Break {
   /** What the finding must look like. */
   readonly sign: RegExp;
   readonly apply?: () => () => void;
+  /** What brings it about sooner. */
+  readonly knobs?: Partial<Knobs>;
   /** In place of the store's chance. */
   readonly random?: () => number;
   readonly tamper?: (task: Commands, laws: Laws) => void;
@@ -33,7 +36,7 @@ const patchUpdates = (change: (update: JobUpdate) => JobUpdate): (() => void) =>
 
 export const BREAKS: Readonly<Record<string, Break>> = {
   'epoch-ignored': {
-    what: 'whoever once had a lease may write', sign: /^I9/,
+    what: 'whoever once had a lease may write', sign: /^I9/, knobs: { lease: 20, slowDisk: 60_000 },
     tamper: (task, laws) => {
       for (const [i, sent] of task.list.entries()) {
         const { command } = sent;

@@ -23,16 +23,21 @@ if (process.argv.includes('--help') || !Number.isInteger(seeds) || seeds < 1 || 
 let rejected: string[] = [];
 process.on('unhandledRejection', (error) => { rejected.push(`DEFECT: a rejection that nobody heard, which ends the process: ${error instanceof Error ? error.stack : String(error)}`); });
 
+let isStopping = false; // a run cleans up after itself: the one under way is ended
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { isStopping = true; });
+
 const since = performance.now();
 const sum = { jobs: 0, events: 0, deaths: 0, stops: 0, harms: 0, calls: 0, steps: 0, virtualMs: 0 };
 const failed: string[] = [];
 const broken = control === '' ? null : BREAKS[control]!;
 const undo = broken?.apply?.();
 console.log(`seed ${base}, ${seeds} runs of ${minutes} simulated minutes${control === '' ? '' : `, broken: ${control}`}`);
-for (let i = 0; i < seeds; i++) {
+let done = 0;
+for (let i = 0; i < seeds && !isStopping; i++) {
   const seed = seeds === 1 ? base : `${base}.${i}`;
-  const outcome: Outcome = await runSeed({ seed, minutes, say: isVerbose ? (line) => console.log(line) : undefined, tamper: broken?.tamper, random: broken?.random });
+  const outcome: Outcome = await runSeed({ seed, minutes, say: isVerbose ? (line) => console.log(line) : undefined, tamper: broken?.tamper, random: broken?.random, knobs: broken?.knobs });
   await new Promise((resolve) => { setImmediate(resolve); });
+  done += 1;
   const violations = [...outcome.violations, ...rejected];
   rejected = [];
   for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += outcome.figures[key];
@@ -50,7 +55,7 @@ for (let i = 0; i < seeds; i++) {
 undo?.();
 const wall = (performance.now() - since) / 1_000;
 console.log([
-  `runs ${seeds}, failed ${failed.length}${failed.length > 0 ? `: ${failed.slice(0, 10).join(' ')}` : ''}`,
+  `runs ${done}${isStopping ? ` of ${seeds}, stopped` : ''}, failed ${failed.length}${failed.length > 0 ? `: ${failed.slice(0, 10).join(' ')}` : ''}`,
   `jobs ${sum.jobs}, events ${sum.events}, deaths of the server ${sum.deaths} (asked to stop ${sum.stops}), harms ${sum.harms}, calls ${sum.calls}, steps ${sum.steps}`,
   `simulated ${(sum.virtualMs / 3_600_000).toFixed(1)} h in ${wall.toFixed(1)} s`,
 ].join('\n'));

@@ -34,6 +34,8 @@ export interface Options {
   readonly say?: ((line: string) => void) | undefined;
   readonly tamper?: ((task: Commands, laws: Laws) => void) | undefined;
   readonly random?: (() => number) | undefined;
+  /** In place of what the seed draws. */
+  readonly knobs?: Partial<Knobs> | undefined;
 }
 
 export interface Outcome {
@@ -70,7 +72,7 @@ export class World {
     this.#rng = createRng(`sim ${options.seed}`);
     const rng = this.#rng;
     this.trace = new Trace(this.kernel, options.say ?? null);
-    this.knobs = drawKnobs(rng.fork('knobs'));
+    this.knobs = { ...drawKnobs(rng.fork('knobs')), ...options.knobs };
     this.trace.add(JSON.stringify(this.knobs));
     this.net = new Net(this.kernel, rng.fork('net'), this.trace, this.knobs.badCalls);
     writeFileSync(this.disk.path, '');

@@ -9,6 +9,7 @@ import type { Registry } from './handlers/handler.ts';
 import { expandUrl, INPUTS } from './handlers/inputs.ts';
 import { createRegistry } from './handlers/registry.ts';
 import type { Phase } from './http/deps.ts';
+import { lastInLine } from './http/last-in-line.ts';
 import { registerStreams } from './http/native/streams.ts';
 import { buildServer, type HttpLimits } from './http/server.ts';
 import { Streams } from './http/stream.ts';
@@ -31,6 +32,8 @@ const STOP_GRACE = 2_000;
  * still in line when the listener closes (seen: 2 of 8 requests sent before the signal). Every answer then says `close`.
  */
 const LINGER = 200;
+/** And until everybody who was in line has been taken, at most this long: on a busy machine that is more than the above. */
+const LINE_MAX = 2_000;
 /** Open requests get this long to end; the whole stop fits the 10 s that supervisors give. */
 const DRAIN_MAX = 6_000;
 
@@ -124,7 +127,12 @@ export async function startApp({ config, clock, log, version, onFailure, http, s
     dispatcher.pauseClaims();
     await sweeper.stop();
     const stopRuns = dispatcher.stop(STOP_GRACE);
+    const inLine = lastInLine(server.server);
     await new Promise<void>((resolve) => { clock.after(LINGER, resolve); });
+    await new Promise<void>((resolve) => {
+      const enough = clock.after(LINE_MAX - LINGER, resolve);
+      void inLine.then(() => { enough(); resolve(); });
+    });
     const cut = clock.after(DRAIN_MAX, () => server.server.closeAllConnections());
     await Promise.all([server.close(), stopRuns]);
     cut();

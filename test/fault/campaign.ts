@@ -63,6 +63,8 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   const starts: number[] = [];
   const downtime: { from: number; to: number }[] = [];
   const streams = noCounts();
+  /** As the server's rows have it. */
+  const wall = (): number => nemesis.now?.() ?? Date.now();
   let harms = 0;
   let server!: ServerProcess; // none yet, where a setup failed
   let isOver = false;
@@ -83,10 +85,10 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
     const ready = await spawnServer().ready;
     starts.push(ready.took);
     if (ready.storage?.synchronous !== synchronous || ready.storage.journal !== 'wal') violations.push(`I14: the server's storage is ${JSON.stringify(ready.storage)}, not synchronous ${synchronous} and journal wal`);
-    const left = inFile(db, (file) => file.prepare('SELECT id FROM job WHERE lease_until IS NOT NULL AND claimed_at < ?').pluck().all(server.startedAt) as string[]);
+    const left = inFile(db, (file) => file.prepare('SELECT id FROM job WHERE lease_until IS NOT NULL AND claimed_at < ?').pluck().all(server.startedAt + wall() - Date.now()) as string[]);
     for (const id of left) violations.push(`I6: job ${id} is leased to a process that is dead`);
     const last = downtime.at(-1);
-    if (last !== undefined && last.to === Infinity) last.to = Date.now();
+    if (last !== undefined && last.to === Infinity) last.to = wall();
     driver.reconnect();
     url = ready.url;
     free();
@@ -105,7 +107,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
   });
   const outside: Outside = { ledger, participant, firehose, readers, downtime };
   const field: Field = {
-    rng: rng.fork('nemesis'), driver, streams, folder, home, acks: () => ledger.acks, server: () => server, spawnServer, startServer,
+    rng: rng.fork('nemesis'), driver, streams, firehose, folder, home, acks: () => ledger.acks, server: () => server, spawnServer, startServer,
     excuse: (from, to) => { downtime.push({ from, to }); },
     log: (what) => { history.push(`${new Date().toISOString()} ${what}`); ledger.note(what); }, violation: (what) => { violations.push(what); },
   };
@@ -146,7 +148,7 @@ export async function runCampaign({ seed, runs, nemesis, entry = SERVER, restMax
       harms += 1;
       if (server.hasExited) {
         url = null;
-        downtime.push({ from: Date.now(), to: Infinity });
+        downtime.push({ from: wall(), to: Infinity });
         look(false);
       } else hearComplaints();
       if (violations.length === 0) await nemesis.heal(field);

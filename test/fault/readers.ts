@@ -42,6 +42,8 @@ export class Reader {
   position = 0;
   /** The server says there is no more: 204, or 404 for one that never heard anything. */
   isOver = false;
+  /** Connected, and the server has begun to answer. */
+  isOpen = false;
   onEvent: (id: number, heard: Heard) => void = () => {};
   readonly #counts: ReaderCounts;
   readonly #rng: Rng;
@@ -94,6 +96,7 @@ export class Reader {
       }, (answer) => {
         if (answer.statusCode === 204 || (answer.statusCode === 404 && this.position === 0)) this.isOver = true;
         else if (answer.statusCode === 200) {
+          this.isOpen = true;
           if ((this.#connections += 1) > 1) this.#counts.reconnects += 1;
           if (this.#cutAfter !== null) cut = setTimeout(() => { isOurs = true; outgoing.destroy(); }, this.#rng.int(1, this.#cutAfter));
         } else if (answer.statusCode !== 503) this.violations.push(`stream ${this.path} answered ${answer.statusCode} after ${this.position}`);
@@ -117,6 +120,7 @@ export class Reader {
         });
         answer.on('error', () => {});
         answer.on('close', () => {
+          this.isOpen = false;
           if (answer.statusCode === 200 && !isOurs && !this.#isStopped) {
             if (!answer.complete) this.#counts.broken += 1;
             else if (last !== null && (last as SseEvent).data === null && (last as SseEvent).retry !== null) this.#counts.goodbyes += 1;

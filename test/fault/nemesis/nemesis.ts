@@ -1,6 +1,6 @@
 // What harms a server under load. Each kind of harm is one file with this shape; kinds.ts lists them.
 import type { Driver } from '../driver.ts';
-import type { ReaderCounts } from '../readers.ts';
+import type { Reader, ReaderCounts } from '../readers.ts';
 import type { Rng } from '../rng.ts';
 import type { Launch, ServerProcess } from '../server.ts';
 
@@ -9,6 +9,8 @@ export interface Field {
   readonly rng: Rng;
   readonly driver: Driver;
   readonly streams: ReaderCounts;
+  /** Follows everything; no client of ours cuts it. */
+  readonly firehose: Reader;
   /** Changes that the server has acknowledged so far. */
   readonly acks: () => number;
   readonly server: () => ServerProcess;
@@ -44,6 +46,8 @@ export interface Nemesis {
   heal(field: Field): Promise<void>;
   /** Also after a failure, and after a setup that failed half-way. */
   teardown(field: Field): Promise<void>;
+  /** What the server's wall clock says, if it is not this one's. */
+  now?(): number;
   /** A line of the server's log at level error that this harm explains. Default: none is. */
   excuses?(line: string): boolean;
   /** Figures of its own for the summary. */

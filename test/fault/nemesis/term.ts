@@ -16,7 +16,7 @@ export const createTerm = (): Nemesis & { /** How long each stop took, ms. */ re
     stops,
     feasible: () => Promise.resolve(null),
     async setup() {},
-    async inject({ rng, server, driver, streams, log, violation }) {
+    async inject({ rng, server, driver, streams, firehose, log, violation }) {
       const after = rng.int(50, LIFE_MAX);
       await new Promise((resolve) => { setTimeout(resolve, after); });
       const brokenBefore = streams.broken;
@@ -29,6 +29,7 @@ export const createTerm = (): Nemesis & { /** How long each stop took, ms. */ re
       await new Promise((resolve) => { setTimeout(resolve, rng.int(1, 10)); });
       const at = Date.now();
       driver.watchFrom(at);
+      const isFollowed = firehose.isOpen;
       const timer = setTimeout(() => { violation(`the stop took longer than ${STOP_MAX} ms`); void process.kill('SIGKILL'); }, STOP_MAX);
       const { code, signal } = await process.kill('SIGTERM');
       clearTimeout(timer);
@@ -38,6 +39,7 @@ export const createTerm = (): Nemesis & { /** How long each stop took, ms. */ re
       log(`SIGTERM ${after} ms after it listened: code ${code}, ${took} ms, ${streams.goodbyes - goodbyesBefore} streams told to come back`);
       if (code !== 0) violation(`SIGTERM ended with code ${code}, signal ${signal}`);
       if (streams.broken > brokenBefore) violation(`${streams.broken - brokenBefore} streams were cut by a clean stop instead of told to come back`);
+      if (isFollowed && streams.goodbyes === goodbyesBefore) violation('the stream of everything was open and was not told to come back');
       for (const lost of await Promise.all(burst)) if (lost.kind === 'lost' && lost.sent && lost.sentAt < at) violation(`a new connection was reset by a clean stop, ${at - lost.sentAt} ms after its request was sent: ${lost.why}`);
       for (const reset of driver.resets.slice(resetsBefore)) violation(`a request in flight was reset by a clean stop: ${reset}`);
     },

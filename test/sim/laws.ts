@@ -42,6 +42,7 @@ export class Laws {
   readonly #bornAt = new Map<string, number>();
   readonly #events; readonly #row; readonly #alarm; readonly #leased;
   #cursor = 0;
+  #overdue: { readonly id: string; readonly since: number } | null = null;
 
   constructor(path: string, { kernel, trace, net, policies }: { kernel: Kernel; trace: Trace; net: Net; policies: () => Policies }) {
     this.#db = openReadOnly(path);
@@ -158,7 +159,10 @@ export class Laws {
   /** At a moment when nothing is under way, of a server that nothing has disturbed for a while. */
   atRest(ready: readonly string[], limits: readonly { readonly type: string; readonly limit: number; readonly running: number }[]): void {
     const next = this.#alarm.get() as { id: string; alarm_at: number } | undefined;
-    if (next !== undefined && next.alarm_at < this.#kernel.wall - SWEEP_SLACK) this.say(`I7: job ${next.id} has been due for ${this.#kernel.wall - next.alarm_at} ms, and nobody looks at it`);
+    const { mono, wall } = this.#kernel;
+    if (next === undefined || next.alarm_at > wall) this.#overdue = null;
+    else if (this.#overdue?.id !== next.id) this.#overdue = { id: next.id, since: mono }; // an alarm may be set that is past already
+    else if (mono - this.#overdue.since > SWEEP_SLACK) this.say(`I7: job ${next.id} has been due since ${wall - next.alarm_at} ms, and for ${mono - this.#overdue.since} nobody looks at it`);
     for (const { type, limit, running } of limits) {
       if (running < limit && ready.includes(type)) this.say(`IDLE: a job of type ${type} is ready, ${running} of ${limit} run, and nobody claims it`);
     }

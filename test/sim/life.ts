@@ -61,6 +61,7 @@ export class Life {
   #writerFree = 0;
   #reportFree = 0;
   #carried: Message | null = null;
+  #closing: (() => void) | null = null;
 
   constructor(ports: Ports) {
     this.#p = ports;
@@ -130,6 +131,7 @@ export class Life {
     this.#p.trace.add('dies');
     this.isAlive = false;
     void this.#real?.close(); // only lets go of the file: nothing of a dead process is carried any more
+    this.#closing?.(); // it died while it was stopping
     this.#end();
   }
 
@@ -156,9 +158,11 @@ export class Life {
     else this.#writerFree = at;
     this.inFlight += 1;
     const task = message.kind === 'commands' ? message as Commands : null;
+    if (message.kind === 'close' || message.kind === 'closed') this.#closing = deliver;
     kernel.after(at - now, () => {
       if (!this.isAlive) return;
       this.inFlight -= 1;
+      if (this.#closing === deliver) this.#closing = null;
       if (task === null) { deliver(); return; }
       trace.add(`commit ${task.list.map(({ command }) => command.kind).join()}`);
       const asked = { ...task, list: [...task.list] };

@@ -19,6 +19,7 @@ import { Waiters } from './orchestrator/wait.ts';
 import { Dispatcher, LOCAL_WORKER } from './runtime/dispatcher.ts';
 import { Feed } from './runtime/feed.ts';
 import { recover, Sweeper } from './runtime/sweeper.ts';
+import { catchUp, ClockWatch, createSteadyClock } from './runtime/steady-clock.ts';
 import { openStore, type StoreOptions } from './store/sqlite/index.ts';
 import { addJobMetrics } from './telemetry/job-metrics.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -59,8 +60,9 @@ export interface App {
 }
 
 /** Order: own the file → check it → migrate → take up what a dead process left → listen → run. */
-export async function startApp({ config, clock, log, version, onFailure, http, store: overrides }: AppOptions): Promise<App> {
+export async function startApp({ config, clock: machine, log, version, onFailure, http, store: overrides }: AppOptions): Promise<App> {
   let phase: Phase = 'starting';
+  const clock = createSteadyClock(machine);
   const tools = { url: config.arenaUrl ?? '', port: config.port };
   const policy: EgressPolicy = {
     allowLoopback: config.egressLoopback, allowCidrs: config.egressAllow.cidrs, allowPorts: config.egressAllow.ports,
@@ -76,6 +78,8 @@ export async function startApp({ config, clock, log, version, onFailure, http, s
   const store = await openStore({ path: config.db, clock, policies, queueMax: config.writeQueue, ...overrides });
   store.onFailure(onFailure);
   const jobs = new Jobs(store);
+  const setBack = await catchUp(clock, store);
+  if (setBack < 0) log.warn({ ms: setBack }, 'The clock of the machine was set back while the server was down; what waits was moved with it');
   const orphans = await recover(jobs, LOCAL_WORKER);
   if (orphans > 0) log.warn({ jobs: orphans }, 'The process before this one died; its running jobs are taken up again');
 
@@ -89,6 +93,7 @@ export async function startApp({ config, clock, log, version, onFailure, http, s
   });
   jobs.attach(dispatcher);
   const sweeper = new Sweeper(store, jobs, clock, log, () => dispatcher.unheard());
+  const watch = new ClockWatch(clock, store, log, () => sweeper.replan());
   const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
   await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });
 
@@ -120,11 +125,13 @@ export async function startApp({ config, clock, log, version, onFailure, http, s
   tools.url = config.arenaUrl ?? url;
   dispatcher.start();
   sweeper.start();
+  watch.start();
   phase = 'ready';
 
   const stop = async (): Promise<void> => {
     phase = 'stopping'; // /ready says so, new writes are refused
     dispatcher.pauseClaims();
+    await watch.stop();
     await sweeper.stop();
     const stopRuns = dispatcher.stop(STOP_GRACE);
     const inLine = lastInLine(server.server);

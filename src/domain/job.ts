@@ -66,6 +66,8 @@ export interface JobSpec {
   readonly sealed?: boolean;
   /** The batch makes a call of its own when its children have ended, and that decides it. */
   readonly finalCall?: boolean;
+  /** The due time was given as an instant, not as a delay: it stays when the clock is set. */
+  readonly dueAtInstant?: true;
 }
 
 /** Counters of direct children. total = open + completed + failed + cancelled; waiting ⊆ open. */

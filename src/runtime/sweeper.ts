@@ -57,6 +57,14 @@ export class Sweeper implements Service {
     await this.#work;
   }
 
+  /** The clock was set: instants are nearer or farther than they were. */
+  replan(): void {
+    if (this.#stopCommit === null) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    void this.#plan();
+  }
+
   /** Sets the timer to the earliest alarm, if that is earlier than what it is set to. */
   async #plan(): Promise<void> {
     const at = await this.#store.nextAlarm().catch(() => null);

@@ -109,6 +109,14 @@ export interface Store {
   /** Forgets idempotency keys older than the instant; at most `limit`. Returns how many. */
   forgetKeys(before: number, limit: number): Promise<number>;
 
+  /** When the newest event was written, or null. */
+  newestAt(): Promise<number | null>;
+  /**
+   * The wall clock was set by so many ms: due times, leases, deadlines and times to live of open jobs move with it, but for
+   * due times that were given as instants. Commands sent before it are carried out before it, the others after.
+   */
+  shift(by: number): Promise<void>;
+
   stats(): Promise<StoreStats>;
   health(): StoreHealth;
   /** Would new work be refused now, for what waits already? */

@@ -1,5 +1,6 @@
 // A dispatcher and a sweeper over a real store in memory, on a clock that stands still, with handlers that end when told.
 import type { Answer, Claim, Command } from '../../src/domain/commands.ts';
+import type { Clock } from '../../src/domain/clock.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import { DEFAULT_POLICY } from '../../src/domain/policy.ts';
 import type { HandlerContext, Registry } from '../../src/handlers/handler.ts';
@@ -43,8 +44,9 @@ export interface Rig extends AsyncDisposable {
   pass(ms: number): Promise<void>;
 }
 
-export async function rig(options: { concurrency?: number; grab?: boolean } = {}): Promise<Rig> {
+export async function rig(options: { concurrency?: number; grab?: boolean; /** The clock that the parts get; default: the one that tests move. */ time?: (clock: FakeClock) => Clock } = {}): Promise<Rig> {
   const clock = new FakeClock();
+  const time = options.time?.(clock) ?? clock;
   const calls: Call[] = [];
   const sent: Command[] = [];
   const errors: string[] = [];
@@ -57,16 +59,16 @@ export async function rig(options: { concurrency?: number; grab?: boolean } = {}
     throws: { ...row, run: () => { throw new Error('at once'); } },
   };
   const policies = Object.fromEntries(Object.entries(registry).map(([type, { policy }]) => [type, policy]));
-  const real = await openStore({ path: ':memory:', clock, policies, writer: 'inline' });
+  const real = await openStore({ path: ':memory:', clock: time, policies, writer: 'inline' });
   const report: Report = { warn: (_, message) => errors.push(message), error: (facts, message) => errors.push(`${message}: ${String(facts.err)}`) };
   const made = {
     execute: (command: Command, next: (command: Command) => Promise<Answer>): Promise<Answer> => next(command),
   };
   const store: Store = { ...real, execute: (command) => { sent.push(command); return made.execute(command, (one) => real.execute(one)); } };
   const jobs = new Jobs(store);
-  const dispatcher = new Dispatcher({ store, jobs, registry, clock, report, finalBody: () => Promise.resolve(null) });
+  const dispatcher = new Dispatcher({ store, jobs, registry, clock: time, report, finalBody: () => Promise.resolve(null) });
   jobs.attach(dispatcher);
-  const sweeper = new Sweeper(store, jobs, clock, report, () => dispatcher.unheard());
+  const sweeper = new Sweeper(store, jobs, time, report, () => dispatcher.unheard());
   const rest = async (): Promise<void> => {
     for (let i = 0; i < TURNS; i++) await new Promise(setImmediate);
   };

@@ -30,6 +30,10 @@ export function fromWire(body: Submit, now: number): NewJob {
     spec['finalCall'] = true;
     chosen = true;
   }
+  if (body.dueAt !== undefined) {
+    spec['dueAtInstant'] = true;
+    chosen = true;
+  }
   const dueAt = dueOf(body, now);
   return {
     type: body.type, input: JSON.stringify(input), spec: chosen ? (spec as JobSpec) : EMPTY_SPEC,

@@ -13,6 +13,8 @@ export interface Core {
   /** What SQLite says of itself, for /ready: 2 = FULL. */
   readonly facts: { readonly synchronous: number; readonly journal: string };
   forgetKeys(before: number, limit: number): number;
+  /** False: there is no room for it. */
+  shift(by: number): boolean;
   /**
    * Reads what was just committed. The first reader of a commit notes it in the -shm file; on a disk that froze meanwhile
    * that write hangs whoever makes it (measured: a read on the main thread, and all of HTTP with it, for as long as the
@@ -41,6 +43,15 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
         return committer.full ? 0 : engine.forgetKeys(before, limit); // forgetting needs room too; another time will do
       } catch (error) {
         if (isFull(error)) return 0;
+        throw error;
+      }
+    },
+    shift: (by) => {
+      try {
+        engine.shift(by);
+        return true;
+      } catch (error) {
+        if (isFull(error)) return false;
         throw error;
       }
     },

@@ -8,6 +8,7 @@ import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
 import { LogTables } from './log-table.ts';
 import { type SetEffect, Sets } from './sets.ts';
 import { Loaded, Recent, type SnapshotSources, takeSnapshot } from './snapshot.ts';
+import { shiftClocks } from './shift.ts';
 import { Tally } from './tally.ts';
 
 /** Follow-ups of one command. A tree has at most MAX_TREE batches to judge; far more means a rule that never settles. */
@@ -50,11 +51,13 @@ export class Engine {
   readonly #tally: Tally;
   readonly #sources: SnapshotSources;
   readonly #options: EngineOptions;
+  readonly #db: Database.Database;
   readonly #forgetKeys;
   readonly #recent = new Recent(RECENT_MAX);
 
   constructor(db: Database.Database, options: EngineOptions) {
     this.#options = options;
+    this.#db = db;
     this.#tally = new Tally(db);
     this.#jobs = new JobTable(db, options.policies);
     this.#log = new LogTables(db);
@@ -82,6 +85,12 @@ export class Engine {
       queue.unshift(...again);
     }
     return first.answer;
+  }
+
+  /** Outside of a transaction. */
+  shift(by: number): void {
+    this.#recent.clear();
+    shiftClocks(this.#db, by);
   }
 
   forgetKeys(before: number, limit: number): number {

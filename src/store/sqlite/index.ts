@@ -171,6 +171,18 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
       counts.set(id, (count) => { counts.delete(id); resolve(count); });
       line.post({ kind: 'forget', id, before, limit });
     })),
+    newestAt: () => read(() => reader.newestAt()),
+    shift: (by) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve, reject) => {
+      flush(); // what was sent before goes before
+      const id = nextId++;
+      counts.set(id, (count) => {
+        counts.delete(id);
+        if (count === 0) return reject(new DomainError('storage_full', 'There is no room to move what runs with the clock.'));
+        resolve();
+        for (const listener of listeners) listener(); // alarms have moved
+      });
+      line.post({ kind: 'shift', id, by });
+    })),
     stats: () => read(() => ({ jobs: reader.counts(), fileBytes: sizeOf(path), walBytes: sizeOf(`${path}-wal`), waiting: waiting.size })),
     overloaded: () => admission.overloaded(),
     health: () => (health === 'ok' && admission.stalled() ? 'stalled' : health),
@@ -205,6 +217,7 @@ function inlineLine(core: Core, receive: (report: Report) => void, carry: Carry)
         const replies = committer.commit(task.list);
         return { kind: 'done', list: replies.map((reply, i) => toDone(task.list[i]?.id ?? -1, reply)), full: committer.full };
       }
+      if (task.kind === 'shift') return { kind: 'count', id: task.id, count: core.shift(task.by) ? 1 : 0 };
       if (task.kind === 'forget') return { kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) };
       core.close();
       return { kind: 'closed' };

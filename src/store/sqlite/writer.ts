@@ -15,6 +15,8 @@ export interface WriterData {
 }
 export interface Sent { readonly id: number; readonly command: Command; readonly now: number }
 export type Task = { readonly kind: 'commands'; readonly list: readonly Sent[] }
+  /** Carried out after everything sent before it and before everything sent after it. */
+  | { readonly kind: 'shift'; readonly id: number; readonly by: number }
   | { readonly kind: 'forget'; readonly id: number; readonly before: number; readonly limit: number }
   | { readonly kind: 'close' };
 export type Done = { readonly id: number; readonly answer: Answer }
@@ -50,16 +52,25 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     const first: Sent[] = [];
     const queue: Sent[] = [];
     const others: Task[] = [];
+    const commitSome = (): void => {
+      const batch = first.splice(0, BATCH_MAX);
+      batch.push(...queue.splice(0, BATCH_MAX - batch.length));
+      if (batch.length > 0) commit(core, batch, send);
+    };
     const take = (task: Task): void => {
       if (task.kind === 'commands') for (const sent of task.list) (goesFirst(sent.command) ? first : queue).push(sent);
+      else if (task.kind === 'shift') {
+        while (first.length + queue.length > 0) commitSome();
+        const isDone = core.shift(task.by);
+        core.settle();
+        send({ kind: 'count', id: task.id, count: isDone ? 1 : 0 });
+      }
       else others.push(task);
     };
     take(initial);
     do {
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as Task);
-      const batch = first.splice(0, BATCH_MAX);
-      batch.push(...queue.splice(0, BATCH_MAX - batch.length));
-      if (batch.length > 0) commit(core, batch, send);
+      commitSome();
     } while (first.length + queue.length > 0);
     for (const task of others) {
       if (task.kind === 'forget') send({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });

@@ -17,7 +17,8 @@ if (way === 'no-lock') {
   Database.prototype.exec = function open(this: Database.Database, sql: string) { return sql === 'BEGIN EXCLUSIVE' ? this : exec.call(this, sql); };
 }
 const app = await startApp({
-  config, clock: systemClock, log, version: 'broken',
+  // Its durations are those of the wall clock: as if there were no other.
+  config, clock: way === 'follows-the-clock' ? { ...systemClock, monotonic: () => Date.now() } : systemClock, log, version: 'broken',
   onFailure: (error) => { log.fatal({ err: error }, 'the store failed'); process.exit(74); },
   store: STORES[way] ?? { writerModule: new URL('./broken-writer.ts', import.meta.url) },
 });

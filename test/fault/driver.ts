@@ -77,6 +77,9 @@ export class Driver {
   /** From here on, a request that had been sent before this instant and is reset is a violation of a clean stop. */
   watchFrom(instant: number): void { this.#watchFrom = instant; }
 
+  /** Nobody acts on this job from here on but whoever asked for it. */
+  spare(jobId: string): void { this.#doomed.add(jobId); }
+
   /** The server is another process now. */
   reconnect(): void {
     this.#agent.destroy();

@@ -3,8 +3,10 @@
 import { campaigns } from './campaigns.ts';
 import { createEio } from './nemesis/eio.ts';
 import { createFrozen } from './nemesis/frozen.ts';
+import { damage } from './damage/damage.ts';
 import { createFull } from './nemesis/full.ts';
 import { runFullPoints } from './nemesis/full-points.ts';
+import { createClock } from './nemesis/clock.ts';
 import { createKill } from './nemesis/kill.ts';
 import { SERVER } from './campaign.ts';
 import { createOwners } from './nemesis/owners.ts';
@@ -89,6 +91,12 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     run: (options) => runPoints(options),
     control: { what: 'commits rows and their events apart', cycles: 16, sign: /I3: .* its last event says/, run: (options) => runPoints(options, broken('events-apart')) },
   },
+  damage,
+  clock: {
+    what: 'the clock is set by a second to a year, both ways, under load and while the server is down',
+    ...campaigns(createClock, { perCampaign: 10 }),
+    control: { what: 'everything follows the clock of the machine', cycles: 3, sign: /CLOCK: .*(waits for ever|failed|too soon|attempts)/, ...campaigns(createClock, { entry: broken('follows-the-clock'), restMax: 5_000 }) },
+  },
   eio: {
     what: 'the disk fails every write for 50 to 500 ms: nothing more is acknowledged, exit 74, no start while it is bad (nbdkit, loop, ext4)',
     ...campaigns(createEio),
@@ -97,7 +105,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   full: {
     what: 'the disk fills up under load: refusals, reads, ends of running jobs; room again, or stopped, killed and started without any',
     ...campaigns(createFull, { perCampaign: 10 }),
-    control: { what: 'acknowledges although the commit found no room', cycles: 4, sign: /LOST|I1: key .* stood for/, ...campaigns(createFull, { entry: broken('ack-when-full'), restMax: 5_000 }) },
+    control: { what: 'acknowledges although the commit found no room', cycles: 4, sign: /LOST|I1: key .* stood for/, ...campaigns(() => createFull({ noticeMax: 3_000 }), { entry: broken('ack-when-full'), restMax: 5_000 }) },
   },
   'full-points': {
     what: 'ENOSPC from the n-th write of a scripted run on, for some writes or until it is stopped (strace)',

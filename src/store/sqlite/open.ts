@@ -98,6 +98,8 @@ function undoFirstWrite(path: string): void {
  * or make a stranger's file ours.
  */
 function checkFile(path: string): void {
+  // SQLite would take it for a new one and delete the log, with all that was acknowledged since the last checkpoint.
+  if (statSync(path).size === 0 && (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) throw new DamagedFile(`The database file ${path} is empty, but its write-ahead log is there. Keep both, and restore the newest backup beside them.`);
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
     refuseForeign(db, MIGRATIONS);

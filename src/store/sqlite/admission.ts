@@ -35,9 +35,9 @@ export function createAdmission(clock: Clock, waiting: ReadonlyMap<number, { rea
     const oldest = waiting.values().next().value;
     return oldest !== undefined && clock.monotonic() - oldest.since > WAIT_MAX;
   };
-  // Below one full commit nothing is predicted: on a disk that takes 3 s each, one at a time is what there is.
+  // Below two full commits nothing is predicted: one is being written and the next must find its batch, or a slow disk is half idle.
   const isOver = (factor: number): boolean => waiting.size >= queueMax * factor
-    || (waiting.size >= BATCH_MAX && Math.ceil((waiting.size + 1) / BATCH_MAX) * commit > WAIT_MAX * factor);
+    || (waiting.size >= 2 * BATCH_MAX && Math.ceil((waiting.size + 1) / BATCH_MAX) * commit > WAIT_MAX * factor);
   const overloaded = (): boolean => isOver(1) || stalled();
   return {
     stalled, overloaded,

@@ -41,10 +41,10 @@ describe('admission', () => {
     expect(refused()).toEqual([true, true, false]);
   });
 
-  it('predicts nothing below one full commit, however slow the disk is', () => {
+  it('predicts nothing below two full commits, however slow the disk is: the next must find its batch', () => {
     const { queue, commits, refused } = rig();
     commits(30_000);
-    queue(BATCH_MAX - 1);
+    queue(2 * BATCH_MAX - 1);
     expect(refused()).toEqual([false, false, false]);
   });
 

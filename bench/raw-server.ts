@@ -27,8 +27,8 @@ const jobAt = (now: number): Job => ({
 const answer = (): Promise<Answer> => Promise.resolve({ ...emptyAnswer(), jobs: [jobAt(systemClock.now())] });
 
 function stub() {
-  const part: Pick<Store, 'execute' | 'lastSeq' | 'onCommit' | 'health'> = {
-    execute: answer, lastSeq: () => Promise.resolve(1), onCommit: () => () => {}, health: () => 'ok',
+  const part: Pick<Store, 'execute' | 'overloaded' | 'lastSeq' | 'onCommit' | 'health'> = {
+    execute: answer, overloaded: () => false, lastSeq: () => Promise.resolve(1), onCommit: () => () => {}, health: () => 'ok',
   };
   const store = part as Store; // nothing else is called on the way of a POST
   const config = readConfig({});

@@ -1,5 +1,6 @@
 // The disk answers EIO for a moment, then heals: nothing is acknowledged from the first failed write on, the process ends with
 // 74 at once, does not start while the disk is bad, and starts on what was synced once it is well.
+import { existsSync } from 'node:fs';
 import { cannotMount, type FailingDisk, missing, mountFailing } from './disks.ts';
 import type { Nemesis } from './nemesis.ts';
 
@@ -31,6 +32,7 @@ export const createEio = ({ survives = false }: { /** The server goes on after t
   return {
     name: 'eio',
     async feasible() {
+      for (const [device, what] of [['/dev/fuse', 'FUSE'], ['/dev/loop-control', 'loop devices']] as const) if (!existsSync(device)) return `the kernel has no ${what} (${device})`;
       const program = await missing('nbdkit', 'nbdfuse', 'fusermount3', 'mkfs.ext4', 'e2fsck', 'losetup');
       return program === null ? await cannotMount() : `there is no ${program} (Debian: nbdkit libnbd-bin fuse3 e2fsprogs)`;
     },

@@ -27,7 +27,7 @@ const RUN = 1_500;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-export const createFull = (): Nemesis => {
+export const createFull = ({ noticeMax = NOTICE_MAX }: { /** A control that never says it is full is not waited for so long. */ readonly noticeMax?: number } = {}): Nemesis => {
   let undo = (): void => {};
   const back: number[] = [];
   const counts = { rounds: 0, ended: 0, stops: 0, kills: 0, opened: 0, refused: 0, unfilled: 0 };
@@ -110,7 +110,7 @@ export const createFull = (): Nemesis => {
       if (noticed === null) {
         // More than was spared is the server's reserve, given up just now: that room is its own.
         if (fill(home, 0) > spare + PAGE) truncateSync(filler(home), statSync(filler(home)).size - RESERVE);
-        noticed = await waitFor(() => isFull(url), NOTICE_MAX);
+        noticed = await waitFor(() => isFull(url), noticeMax);
       }
       counts.rounds += 1;
       if (process.hasExited) return violation(`a full disk ended the server\n${process.log()}`);

@@ -1,5 +1,6 @@
 // Harm at an exact system call: the server under strace, which counts its calls on the files of the database and kills it
 // or makes them fail. Nothing else of the process is touched.
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Launch } from '../server.ts';
@@ -73,5 +74,7 @@ export function spread(points: readonly Point[], count: number): Point[] {
 }
 
 export async function cannotTrace(): Promise<string | null> {
-  return (await missing('strace')) === null ? null : 'there is no strace (Debian: strace)';
+  if ((await missing('strace')) !== null) return 'there is no strace (Debian: strace)';
+  const { status, stderr } = spawnSync('strace', ['-f', '-qq', '-o', '/dev/null', 'true'], { encoding: 'utf8' });
+  return status === 0 ? null : `strace may not trace here: ${stderr.split('\n')[0]}`;
 }

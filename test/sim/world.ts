@@ -66,6 +66,9 @@ export class World {
   #disturbed = 0;
   #restAt = 0;
   #isSettling = false;
+  /** Windows of a slow disk that are open. */
+  #slow = 0;
+  #usualSync = (): number => 2;
 
   constructor(options: Options) {
     this.#options = options;
@@ -125,7 +128,8 @@ export class World {
     this.#disturb();
     const rng = this.#rng.fork(`boot ${this.#lives}`);
     const diedAt = this.kernel.wall;
-    this.disk.syncTime = () => (rng.chance(0.97) ? rng.int(1, 4) : rng.int(5, 200));
+    this.#usualSync = () => (rng.chance(0.97) ? rng.int(1, 4) : rng.int(5, 200));
+    if (this.#slow === 0) this.disk.syncTime = this.#usualSync;
     life.onEnd(() => {
       this.#figures.deaths += 1;
       if (this.disk.state !== 'full') this.disk.state = 'sound';
@@ -176,11 +180,12 @@ export class World {
       forAWhile(rng.int(200, 30_000), () => { disk.state = 'sound'; });
     });
     every('slowDisk', knobs.slowDisk, (rng) => {
-      const usual = disk.syncTime;
       const [least, most] = rng.pick([[50, 400], [300, 300], [1_000, 6_000]] as const);
       disk.syncTime = () => rng.int(least, most);
+      this.#slow += 1;
       forAWhile(rng.int(2_000, 30_000), () => {
-        disk.syncTime = usual;
+        if (--this.#slow > 0) return; // windows may overlap
+        disk.syncTime = this.#usualSync;
         const late = this.#life.queueTime; // what waits for the writer still waits
         this.#excuse(kernel.wall, kernel.wall + late + 10_000);
         this.#disturbed = kernel.mono + late;

@@ -48,19 +48,18 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     port.close();
   };
   const work = (initial: Task): void => {
-    // Ends of runs and claims before submissions: work that is done must not wait for work that is not begun.
-    const first: Sent[] = [];
-    const queue: Sent[] = [];
+    let queue: Sent[] = [];
     const others: Task[] = [];
+    /** In the order in which they came, unless one commit cannot hold them: work that is done must not wait for work that is not begun. */
     const commitSome = (): void => {
-      const batch = first.splice(0, BATCH_MAX);
-      batch.push(...queue.splice(0, BATCH_MAX - batch.length));
+      if (queue.length > BATCH_MAX) queue = [...queue.filter(({ command }) => goesFirst(command)), ...queue.filter(({ command }) => !goesFirst(command))];
+      const batch = queue.splice(0, BATCH_MAX);
       if (batch.length > 0) commit(core, batch, send);
     };
     const take = (task: Task): void => {
-      if (task.kind === 'commands') for (const sent of task.list) (goesFirst(sent.command) ? first : queue).push(sent);
+      if (task.kind === 'commands') queue.push(...task.list);
       else if (task.kind === 'shift') {
-        while (first.length + queue.length > 0) commitSome();
+        while (queue.length > 0) commitSome();
         const isDone = core.shift(task.by);
         core.settle();
         send({ kind: 'count', id: task.id, count: isDone ? 1 : 0 });
@@ -71,7 +70,7 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     do {
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as Task);
       commitSome();
-    } while (first.length + queue.length > 0);
+    } while (queue.length > 0);
     for (const task of others) {
       if (task.kind === 'forget') send({ kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) });
       if (task.kind === 'close') {

@@ -16,6 +16,11 @@ const STALL = 2_000;
 const RETRY_AFTER = 1_000;
 /** The idempotency draft wants an expiry that clients can rely on: a day. */
 export const KEYS_KEPT = 24 * 3_600_000;
+/**
+ * Never at once after a start: whoever was cut off comes back with its key, and a clock that was set forward meanwhile
+ * makes every key look old (seen: 12 requests of 200 carried out twice).
+ */
+const FORGET_FIRST = 600_000;
 const FORGET_EVERY = 3_600_000;
 const FORGET_MAX = 1_000;
 
@@ -44,7 +49,7 @@ export class Sweeper implements Service {
   start(): void {
     if (this.#stopCommit !== null) return;
     this.#stopCommit = this.#store.onCommit(() => void this.#plan());
-    this.#forgetLater(0);
+    this.#forgetLater(FORGET_FIRST);
     void this.#plan();
   }
 

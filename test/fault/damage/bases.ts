@@ -86,10 +86,10 @@ export function readTables(path: string): Base['tables'] {
   const db = openReadOnly(path);
   try {
     return db.transaction(() => {
-      const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[];
+      const names = ['sqlite_schema', ...db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[]];
       return new Map(names.map((name) => {
         const info = db.pragma(`table_info(${name})`) as { name: string; pk: number }[];
-        const keys = info.flatMap(({ pk }, i) => (pk > 0 ? [i] : []));
+        const keys = name === 'sqlite_schema' ? [0, 1] : info.flatMap(({ pk }, i) => (pk > 0 ? [i] : []));
         const rows = db.prepare(`SELECT * FROM ${name}`).raw(true).all() as (string | number | null)[][];
         return [name, { columns: info.map((column) => column.name), rows: new Map(rows.map((row) => [keys.map((i) => row[i]).join(' '), row])) }];
       }));

@@ -22,7 +22,7 @@ const IMAGE_MAX = 20_000;
 const WHOLE_EVERY = 20;
 const ENDS = ['', '-wal'] as const;
 
-const hashOf = (path: string): string => (existsSync(path) && statSync(path).isFile() ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'none');
+const hashOf = (path: string): string => (existsSync(path) && statSync(path).isFile() && statSync(path).size > 0 ? createHash('sha256').update(readFileSync(path)).digest('hex') : 'none');
 
 /** A child that opens images; another one after it crashed or hung. */
 class Opener {

@@ -88,7 +88,9 @@ export function judge({ name, what, oracle, told, reference, filesChanged }: Cas
     const code = exitOf(told.refused);
     if (code !== 65 && !(name === 'directory' && code === 78)) say(`REFUSED WITH ${code}, not 65 (${told.refused.code} ${told.refused.message})`);
     for (const file of filesChanged) say(`CHANGED: ${file} is not what it was before the refusal (${told.refused.message})`);
-    if (oracle.damage === null && !OTHERWISE_REFUSED.includes(name)) say(`REFUSED WHAT IS SOUND (${told.refused.message})`);
+    // SQLite reads on with a schema whose text was changed; who compiles statements for it is told.
+    const isOurs = !oracle.changed.some((cell) => cell.startsWith('sqlite_schema'));
+    if (oracle.damage === null && isOurs && !OTHERWISE_REFUSED.includes(name)) say(`REFUSED WHAT IS SOUND (${told.refused.message})`);
     return end('refused');
   }
   if (oracle.damage !== null) say(`SERVES A DAMAGED FILE (${oracle.damage})`);

@@ -1,12 +1,13 @@
 // The writer's thread: takes batches of commands, commits them together, answers once they are on disk.
 // In a thread of its own so that a slow or frozen disk never stops reads, streams and health checks.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { Answer, Command } from '../../domain/commands.ts';
+import type { Command } from '../../domain/commands.ts';
 import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
 import { BATCH_MAX, goesFirst } from './admission.ts';
 import { type Reply, StorageFailure } from './committer.ts';
 import { type Core, openCore } from './core.ts';
+import { packAnswer, type PackedAnswer } from './message.ts';
 
 export interface WriterData {
   readonly path: string;
@@ -19,7 +20,7 @@ export type Task = { readonly kind: 'commands'; readonly list: readonly Sent[] }
   | { readonly kind: 'shift'; readonly id: number; readonly by: number }
   | { readonly kind: 'forget'; readonly id: number; readonly before: number; readonly limit: number }
   | { readonly kind: 'close' };
-export type Done = { readonly id: number; readonly answer: Answer }
+export type Done = { readonly id: number; readonly answer: PackedAnswer }
   | { readonly id: number; readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails } };
 export type Report =
   | { readonly kind: 'ready'; readonly synchronous: number; readonly journal: string }
@@ -33,7 +34,7 @@ export type Report =
 const PROBE_EVERY = 1_000;
 
 export const toDone = (id: number, reply: Reply): Done =>
-  'answer' in reply ? { id, answer: reply.answer } : { id, refusal: plain(reply.refusal) };
+  'answer' in reply ? { id, answer: packAnswer(reply.answer) } : { id, refusal: plain(reply.refusal) };
 const plain = ({ code, message, details }: DomainError) => ({ code, message, details });
 
 function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {

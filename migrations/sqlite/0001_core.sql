@@ -64,9 +64,10 @@ CREATE INDEX job_next_alarm   ON job(alarm_at) WHERE alarm_at IS NOT NULL;
 CREATE INDEX job_children     ON job(parent_key, ordinal) WHERE parent_key IS NOT NULL;
 CREATE INDEX job_next_child   ON job(parent_key, ordinal) WHERE gate = 'parent';
 CREATE INDEX job_gated        ON job(root_key) WHERE gate = 'ancestor';
-CREATE INDEX job_of_tree     ON job(root_key) WHERE parent_key IS NOT NULL;   -- its root is found by its own key
-CREATE INDEX job_by_status    ON job(status, key);
-CREATE INDEX job_by_type     ON job(type, key);   -- written once a job: nothing that changes is in it
+CREATE INDEX job_of_tree      ON job(root_key) WHERE parent_key IS NOT NULL;   -- its root is found by its own key
+-- Every list by type, status or both: each (type, status) is a run of it, newest last; a list by one of them alone takes the
+-- newest of every run (a handful of types, eight statuses). One index, since each is written at every change of status.
+CREATE INDEX job_by_kind      ON job(type, status, key);
 
 CREATE TABLE input (
   job_key INTEGER PRIMARY KEY REFERENCES job(key),

@@ -16,7 +16,17 @@ const OWN: ReadonlySet<Command['kind']> = new Set(['finish', 'renew', 'note', 'c
 /** A cancellation frees what others wait for, so it is let in when a submission is not; but clients send it, so it has bounds: twice those. */
 const CANCEL_FACTOR = 2;
 
-export const goesFirst = (command: Command): boolean => OWN.has(command.kind);
+/**
+ * What the next commit takes of the queue, which is shortened by it: in the order in which it came, unless one commit cannot
+ * hold it all. Then what ends work or keeps it alive goes before what begins it.
+ */
+export function nextBatch<T extends { readonly command: Command }>(queue: T[]): T[] {
+  if (queue.length > BATCH_MAX) {
+    const own = queue.filter(({ command }) => OWN.has(command.kind));
+    queue.splice(0, queue.length, ...own, ...queue.filter(({ command }) => !OWN.has(command.kind)));
+  }
+  return queue.splice(0, BATCH_MAX);
+}
 
 export interface Admission {
   /** The disk hangs, or more is asked of it than it can take: from here the two look the same. */

@@ -4,7 +4,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { Command } from '../../domain/commands.ts';
 import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
-import { BATCH_MAX, goesFirst } from './admission.ts';
+import { nextBatch } from './admission.ts';
 import { type Reply, StorageFailure } from './committer.ts';
 import { type Core, openCore } from './core.ts';
 import { packAnswer, type PackedAnswer } from './message.ts';
@@ -49,12 +49,10 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     port.close();
   };
   const work = (initial: Task): void => {
-    let queue: Sent[] = [];
+    const queue: Sent[] = [];
     const others: Task[] = [];
-    /** In the order in which they came, unless one commit cannot hold them: work that is done must not wait for work that is not begun. */
     const commitSome = (): void => {
-      if (queue.length > BATCH_MAX) queue = [...queue.filter(({ command }) => goesFirst(command)), ...queue.filter(({ command }) => !goesFirst(command))];
-      const batch = queue.splice(0, BATCH_MAX);
+      const batch = nextBatch(queue);
       if (batch.length > 0) commit(core, batch, send);
     };
     const take = (task: Task): void => {

@@ -1,16 +1,12 @@
 // Who may join the queue for the disk: what is predicted, what is always let in, and what goes first.
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Command } from '../../../src/domain/commands.ts';
-import { BATCH_MAX, createAdmission } from '../../../src/store/sqlite/admission.ts';
-import { openStore } from '../../../src/store/sqlite/index.ts';
+import { BATCH_MAX, createAdmission, nextBatch } from '../../../src/store/sqlite/admission.ts';
 import { FakeClock } from '../../support/clock.ts';
-import { tempFolder } from '../../support/store.ts';
 
 const SUBMIT: Command = { kind: 'submit', jobs: [{ type: 'noop', input: '{}', spec: {} }] };
 const CANCEL: Command = { kind: 'cancel', jobId: 'job_x' };
 const FINISH: Command = { kind: 'finish', ended: [] };
-const folder = tempFolder();
-afterEach(() => folder.remove());
 
 function rig(queueMax?: number) {
   const clock = new FakeClock();
@@ -73,17 +69,19 @@ describe('admission', () => {
   });
 });
 
-describe('the writer', () => {
-  it('commits ends of runs and claims before the submissions that came before them', async () => {
-    const store = await openStore({ path: folder.file('muster.db'), clock: new FakeClock(), policies: {} });
-    await store.execute(SUBMIT);
-    const order: string[] = [];
-    // One turn, one message to the writer: three commits' worth of submissions, then a claim.
-    const submissions = Array.from({ length: 3 * BATCH_MAX }, (_, i) => store.execute(SUBMIT).then(() => { order.push(`submit ${i}`); }));
-    const claim = store.execute({ kind: 'claim', worker: 'test', type: 'noop', limit: 1 }).then(({ claimed }) => { order.push(`claimed ${claimed.length}`); });
-    await Promise.all([...submissions, claim]);
-    await store.close();
-    expect(order.indexOf('claimed 1')).toBe(0);
-    expect(order.slice(1)).toEqual(Array.from({ length: 3 * BATCH_MAX }, (_, i) => `submit ${i}`));
+describe('the next commit', () => {
+  const sent = (kind: 'submit' | 'finish' | 'claim', n: number) => ({ n, command: { ...SUBMIT, kind } as unknown as Command });
+  const list = (count: number) => Array.from({ length: count }, (_, n) => sent('submit', n));
+
+  it('takes what came in the order in which it came', () => {
+    const queue = [...list(3), sent('finish', 3), sent('submit', 4)];
+    expect(nextBatch(queue).map(({ n }) => n)).toEqual([0, 1, 2, 3, 4]);
+    expect(queue).toEqual([]);
+  });
+
+  it('takes ends of runs and claims first where it cannot take all', () => {
+    const queue = [...list(2 * BATCH_MAX), sent('claim', -1), sent('finish', -2)];
+    expect(nextBatch(queue).map(({ n }) => n)).toEqual([-1, -2, ...list(BATCH_MAX - 2).map(({ n }) => n)]);
+    expect(queue.map(({ n }) => n)).toEqual(list(2 * BATCH_MAX).slice(BATCH_MAX - 2).map(({ n }) => n));
   });
 });

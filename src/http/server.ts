@@ -38,6 +38,9 @@ const CLOSE_IDLE_EVERY = 20;
 export const BODY_LIMIT = 1_048_576;
 const HEADER_BYTES = 16_384;
 
+/** Going through all connections takes a millisecond or two, ms. */
+const MAKE_ROOM_EVERY = 100;
+
 /** Call ready() or listen() on it. close() lets open requests finish. */
 export function buildServer(deps: HttpDeps): FastifyInstance {
   const { log, waiters } = deps;
@@ -58,6 +61,14 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     frameworkErrors: (error, request, reply) => answer(error, request, reply),
   });
   app.server.maxConnections = deps.maxConnections;
+  // No room: who keeps a connection only for later gives way to who asks now; a health probe opens a new one each time.
+  let madeRoomAt = -Infinity;
+  app.server.on('drop', () => {
+    const now = deps.clock.monotonic();
+    if (now - madeRoomAt < MAKE_ROOM_EVERY) return;
+    madeRoomAt = now;
+    app.server.closeIdleConnections();
+  });
   app.server.on('connect', (_request, socket) => { refuseBroken({ code: 'METHOD' }, socket as Socket); });
   app.server.on('checkExpectation', (_request, response) => {
     const body = problem('invalid_request', 'Of Expect only 100-continue is known.', { hint: 'Leave the Expect header out.' });

@@ -88,10 +88,13 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     send({ kind: 'full', full: false });
   };
 
+  let hasFailed = false;
   port.on('message', (task: Task) => {
+    if (hasFailed) return; // a closed port still hands over what was under way; not one more write to a file that failed
     try {
       work(task);
     } catch (error) {
+      hasFailed = true;
       // Nothing more is acknowledged; the process stops, and the next start checks the file before it takes a write.
       send({ kind: 'failed', message: error instanceof StorageFailure ? error.message : `The writer failed: ${String(error)}` });
       leave();

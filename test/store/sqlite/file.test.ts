@@ -256,6 +256,27 @@ test.each(['thread', 'inline'] as const)('an I/O error stops the store for good;
   expect((await b.store.jobs({}, null, 10)).items.map((item) => item.job.id)).toEqual(JSON.parse(line!).acked);
 });
 
+test('not one more transaction is written once one has failed, whatever was under way', async () => {
+  const failing = child(`
+    import { openStore } from 'SRC/store/sqlite/index.ts';
+    import { systemClock } from 'SRC/runtime/system-clock.ts';
+    const store = await openStore({ path: ${JSON.stringify(path)}, clock: systemClock, policies: {}, writerModule: new URL(${JSON.stringify(new URL('./failing-writer.ts', import.meta.url).href)}) });
+    const submit = () => store.execute({ kind: 'submit', jobs: [{ type: 'noop', input: '{}', spec: {} }] }).then(() => 'stored', (e) => e.code);
+    const answers = [await submit()];
+    const under = [submit()];
+    for (let i = 0; i < 20; i++) { // messages of their own, while the disk is busy failing
+      await new Promise((resolve) => { setTimeout(resolve, 5); });
+      under.push(submit());
+    }
+    answers.push(...await Promise.all(under));
+    console.log(JSON.stringify(answers)); // the process ends when its writer's thread has`);
+  expect(JSON.parse((await failing.line())!)).toEqual(['stored', ...Array.from({ length: 21 }, () => 'unavailable')]);
+  expect((await failing.ended).errors).toBe('');
+  const file = new Database(path, { readonly: true });
+  expect(file.prepare('SELECT count(*) FROM job').pluck().get()).toBe(1);
+  file.close();
+});
+
 test('a copy of the file beside its write-ahead log, taken from a live store, opens whole', async () => {
   const b = await bench();
   const ids: string[] = [];

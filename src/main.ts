@@ -92,7 +92,7 @@ try {
   if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) say(EXIT.damaged, `${settings.db} is not a sound SQLite database (${code}). Keep it, and restore the newest backup beside it, or point MUSTER_DB at another path.`);
   if (code === 'EADDRINUSE') say(EXIT.config, `Port ${settings.port} of ${settings.host} is taken. Stop what listens there, or set PORT to another one.`);
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') say(EXIT.config, `${settings.host} is not an address of this machine. Set HOST to one that is, such as 127.0.0.1.`);
-  if (/^(ENOSPC|EDQUOT|SQLITE_FULL)$/.test(code) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code) && !hasRoom(settings.db))) {
+  if (/^(ENOSPC|EDQUOT|SQLITE_FULL|storage_full)$/.test(code) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code) && !hasRoom(settings.db))) {
     say(EXIT.io, `The disk that holds ${settings.db} is full (${code}). Free space on it, then start again; nothing that was acknowledged is lost.`);
   }
   if (/^(EIO$|SQLITE_IOERR)/.test(code)) say(EXIT.io, `The disk that holds ${settings.db} failed (${code}). Start again once it works: the file is checked before it takes a write.`);

@@ -19,6 +19,9 @@ export function refuseForeign(db: Database.Database, folder: URL): number {
   const id = db.pragma('application_id', { simple: true }) as number;
   const empty = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0;
   if (id !== APPLICATION_ID && !(empty && id === 0)) throw new SchemaError('This SQLite file was not made by Muster. Point MUSTER_DB at another path.');
+  if (version < 0 || (version === 0 && !empty)) {
+    throw new SchemaError(`The database says that it has schema ${version}, which there never was: its header is damaged. Keep the file, and restore the newest backup beside it.`);
+  }
   if (version > files.length) {
     throw new SchemaError(`The database has schema ${version}, this version of Muster knows ${files.length}. Start the newer version again, or restore a backup made before the upgrade.`);
   }

@@ -225,6 +225,15 @@ describe('migrations', () => {
     expect(stateOf()).toEqual(at <= 2 ? [0, 0] : [1, APPLICATION_ID, 'one', 'uno']);
   });
 
+  test.each([0, -1, -1_920_073_984])('a file of ours that says it has schema %i is damaged, and is not migrated', async (version) => {
+    await bench();
+    for (const store of stores.splice(0)) await store.close();
+    const file = new Database(path);
+    file.pragma(`user_version = ${version}`);
+    file.close();
+    await expect(open()).rejects.toThrow(/there never was: its header is damaged/);
+  });
+
   test('files out of order are refused', () => {
     const sql = folderOf({ '0001_one.sql': 'SELECT 1', '0003_three.sql': 'SELECT 1' });
     const db = new Database(path);

@@ -151,8 +151,11 @@ export class JobTable {
   /** A row that cannot be read any more is in nobody's way then; whoever asks for it is told what it is. */
   setAside(key: number): void { this.#setAside.run(key); }
 
-  /** After a rollback, and at the start. Keys are given here so that a root knows its own before it is written. */
-  reload(): void { this.#nextKey = Number(this.#db.prepare(NEWEST).pluck().get() ?? 0) + 1; }
+  /**
+   * After a rollback, and at the start. Keys are given here so that a root knows its own before it is written, and none twice in
+   * one process: readers remember which job a key stood for, also when that job was the newest and was deleted.
+   */
+  reload(): void { this.#nextKey = Math.max(this.#nextKey, Number(this.#db.prepare(NEWEST).pluck().get() ?? 0) + 1); }
 
   insert(job: Job, parent: Placed | null, now: number): Placed {
     const key = this.#nextKey++;

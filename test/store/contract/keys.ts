@@ -108,6 +108,16 @@ export function keyContract(open: OpenStore): void {
       expect((await t.b.store.jobs({}, null, 10)).items.map((item) => item.job.status)).toEqual(['queued', 'queued', 'cancelled']);
     });
 
+    test('one that is undone after the newest job was deleted does not give its place in the log to the next', async () => {
+      const gone = await t.b.submit(plan());
+      await t.b.run({ kind: 'cancel', jobId: gone.id });
+      expect((await t.b.store.events('all', 0, 100)).at(-1)?.rootId).toBe(gone.id); // a reader knows it
+      await t.b.run({ kind: 'remove', jobId: gone.id });
+      await expect(t.b.submit(batch([plan({ priority: 11 })]))).rejects.toMatchObject({ code: 'unavailable' });
+      const next = await t.b.submit(plan());
+      expect((await t.b.store.events('all', 0, 100)).at(-1)).toMatchObject({ jobId: next.id, rootId: next.id });
+    });
+
     test('one that breaks a constraint half way is undone alone', async () => {
       const results = await Promise.allSettled([
         t.b.submit(plan()), t.b.submit(batch([plan(), plan({ priority: 11 })])), t.b.submit(plan()), t.b.run({ kind: 'cancel', jobId: 'job_none' }), t.b.submit(batch(leaves(2))),

@@ -200,6 +200,7 @@ export class World {
     every('freeze', knobs.freeze, (rng) => {
       const from = kernel.wall;
       kernel.freeze(rng.int(100, rng.pick([3_000, 40_000, 200_000])));
+      this.#disturbed = kernel.mono; // nobody can stop while the machine stands still
       this.#excuse(from, kernel.wall + RECOVERS_IN);
     });
   }

@@ -100,7 +100,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   eio: {
     what: 'the disk fails every write for 50 to 500 ms: nothing more is acknowledged, exit 74, no start while it is bad (nbdkit, loop, ext4)',
     ...campaigns(createEio),
-    control: { what: 'goes on after the error (not every window meets a commit)', cycles: 40, sign: /LOST/, ...campaigns(() => createEio({ survives: true }), { entry: broken('carry-on'), restMax: 5_000 }) },
+    control: { what: 'goes on after the error (not every window meets a commit; it loses jobs or breaks the file)', cycles: 40, sign: /LOST|disk image is malformed/, ...campaigns(() => createEio({ survives: true }), { entry: broken('carry-on'), restMax: 5_000 }) },
   },
   full: {
     what: 'the disk fills up under load: refusals, reads, ends of running jobs; room again, or stopped, killed and started without any',

@@ -91,10 +91,19 @@ export class Stage {
   /** The server lived, but could not write. */
   excuse(from: number, to: number): void { this.#downtime.push({ from, to }); }
 
-  /** Everything is let go and waited for; `check(true)` then says what is left. */
+  /** Everything is let go and waited for. */
   async rest(): Promise<void> {
     this.participant.calm = true;
     await settle({ driver: this.driver, ledger: this.ledger, db: this.db, firehose: this.firehose, readers: [], rng: this.rng.fork('settle'), max: REST_MAX });
+  }
+
+  /** At rest the server is stopped cleanly, and the file says what is left. */
+  async finish(): Promise<void> {
+    await this.rest();
+    const { code } = await this.stop();
+    if (code !== 0) this.violations.push(`the last stop ended with code ${code}\n${this.server?.log()}`);
+    this.hear();
+    this.check(true);
   }
 
   /** Lines of the server's log that nothing here explains. */

@@ -76,13 +76,7 @@ async function fillAt(point: Point, all: readonly Point[], seed: string, entry?:
     }
     if (stage.violations.length === 0) {
       if (!(await stage.start())) stage.violations.push(`it did not start with room again\n${stage.server?.log()}`);
-      else {
-        await stage.rest();
-        const stop = await stage.stop();
-        if (stop.code !== 0) stage.violations.push(`the last stop ended with code ${stop.code}\n${stage.server?.log()}`);
-        stage.hear();
-        stage.check(true);
-      }
+      else await stage.finish();
     }
   } catch (error) {
     stage.violations.push(`the harness stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

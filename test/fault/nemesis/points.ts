@@ -53,13 +53,7 @@ async function killAt(point: Point, seed: string, entry?: readonly string[]): Pr
     stage.hear();
     if (!starting) stage.check(false);
     if (!(await stage.start())) stage.violations.push(`it did not start again\n${stage.server?.log()}`);
-    else if (stage.violations.length === 0) {
-      await stage.rest();
-      const stop = await stage.stop();
-      if (stop.code !== 0) stage.violations.push(`the last stop ended with code ${stop.code}\n${stage.server?.log()}`);
-      stage.hear();
-      stage.check(true);
-    }
+    else if (stage.violations.length === 0) await stage.finish();
   } catch (error) {
     stage.violations.push(`the harness stopped: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }

@@ -10,6 +10,7 @@ import { EMPTY_SPEC, type Job, NO_CHILDREN } from '../src/domain/job.ts';
 import { INPUTS } from '../src/handlers/inputs.ts';
 import { submitSchemas } from '../src/http/native/schemas.ts';
 import { buildServer } from '../src/http/server.ts';
+import { Artifacts } from '../src/orchestrator/artifacts.ts';
 import { Jobs } from '../src/orchestrator/jobs.ts';
 import { Waiters } from '../src/orchestrator/wait.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
@@ -22,7 +23,7 @@ const jobAt = (now: number): Job => ({
   id: ID, type: 'noop', parentId: null, rootId: ID, ordinal: null, depth: 0, spec: EMPTY_SPEC, status: 'queued', gate: 'open', priority: 5,
   dueAt: now, createdAt: now, startedAt: null, endedAt: null, expiresAt: null, deadlineAt: null, attempt: 0, failures: 0, interruptions: 0,
   crashes: 0, attemptStartedAt: null, claimedAt: null, leaseUntil: null, leaseEpoch: 0, worker: null, children: NO_CHILDREN, progress: null,
-  logBytes: 0, error: null,
+  logBytes: 0, error: null, ending: null,
 });
 const answer = (): Promise<Answer> => Promise.resolve({ ...emptyAnswer(), jobs: [jobAt(systemClock.now())] });
 
@@ -33,7 +34,7 @@ function stub() {
   const store = part as Store; // nothing else is called on the way of a POST
   const config = readConfig({});
   return buildServer({
-    store, jobs: new Jobs(store), waiters: new Waiters(store, systemClock), metrics: createMetrics(), clock: systemClock, policies: {},
+    store, jobs: new Jobs(store), artifacts: new Artifacts('/nonexistent'), waiters: new Waiters(store, systemClock), metrics: createMetrics(), clock: systemClock, policies: {},
     log: createLogger({ level: 'warn' }), version: '0', inputs: INPUTS, capacity: { list: () => [], set: () => {} }, phase: () => 'ready',
     debug: false, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, refuseUrl: () => null,
   });

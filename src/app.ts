@@ -13,6 +13,7 @@ import { lastInLine } from './http/last-in-line.ts';
 import { registerStreams } from './http/native/streams.ts';
 import { buildServer, type HttpLimits } from './http/server.ts';
 import { Streams } from './http/stream.ts';
+import { Artifacts } from './orchestrator/artifacts.ts';
 import { finalBody } from './orchestrator/final.ts';
 import { Jobs } from './orchestrator/jobs.ts';
 import { Waiters } from './orchestrator/wait.ts';
@@ -94,11 +95,12 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   jobs.attach(dispatcher);
   const sweeper = new Sweeper(store, jobs, clock, log, () => dispatcher.unheard());
   const watch = new ClockWatch(clock, store, log, () => sweeper.replan());
+  const artifacts = new Artifacts(`${config.db}.artifacts`);
   const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
   await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });
 
   const server = buildServer({
-    store, jobs, waiters, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
+    store, jobs, waiters, artifacts, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
     phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
     refuseUrl: (url) => {
       const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);

@@ -49,6 +49,7 @@ CREATE TABLE job (
   progress          REAL    CHECK (progress BETWEEN 0 AND 1),
   log_bytes         INTEGER NOT NULL DEFAULT 0 CHECK (log_bytes >= 0),
   error             TEXT,                        -- JSON of the error, retryable ones of a job in retry too
+  ending            TEXT,                        -- JSON: how it ends once its worker has stopped it, and until when that is waited for
   final_seq         INTEGER,                     -- the event that ended it
   CHECK ((status = 'completed' OR status = 'failed' OR status = 'cancelled') = (ended_at IS NOT NULL)),
   CHECK (lease_until IS NULL OR status IN ('assigned','running')),

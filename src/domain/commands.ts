@@ -10,6 +10,8 @@ export interface NewJob {
   readonly type: string;
   /** JSON text. */
   readonly input: string;
+  /** JSON text that only the claim hands out: no read, event or export has it. */
+  readonly secret?: string;
   readonly spec: JobSpec;
   /** Absent: the parent's, or 5. */
   readonly priority?: number;
@@ -39,6 +41,40 @@ export interface EventDraft {
   readonly data: string;
 }
 
+/** Bytes that a container printed, with where its lines stand among all that the job printed. */
+export interface OutputChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Uint8Array;
+  /** Line ends before it, both streams, those dropped too. */
+  readonly offset: number;
+  /** Line ends in it. */
+  readonly count: number;
+  /** It begins in the middle of a line, or its last line has not ended. */
+  readonly continues?: boolean;
+  readonly open?: boolean;
+}
+
+/** What a job has printed so far, all its attempts. */
+export interface OutputTotals {
+  readonly bytes: number;
+  readonly lines: number;
+  readonly droppedBytes: number;
+  readonly droppedLines: number;
+}
+
+/** What an attempt outside of this process keeps with its output, so that whoever takes it up goes on exactly there. */
+export interface Keep {
+  readonly chunks: readonly OutputChunk[];
+  /** The oldest chunks, so many of those kept after the first `head`, lose their bytes. */
+  readonly trim: { readonly head: number; readonly count: number } | null;
+  readonly totals: OutputTotals;
+  /** JSON text that the handler alone reads. */
+  readonly mark: string;
+  /** JSON text that every reader of the attempt gets, or null. */
+  readonly facts: string | null;
+  readonly gap?: string;
+}
+
 export type Command =
   | { readonly kind: 'submit'; readonly jobs: readonly NewJob[]; readonly parentId?: string | undefined; readonly idempotency?: IdempotencyClaim | undefined }
   | { readonly kind: 'claim'; readonly worker: string; readonly type: string; readonly limit: number }
@@ -46,6 +82,7 @@ export type Command =
   /** `begin`: their claim was answered late, the attempts begin only now. */
   | { readonly kind: 'renew'; readonly leases: readonly LeaseRef[]; readonly begin?: boolean }
   | { readonly kind: 'note'; readonly jobId: string; readonly epoch: number; readonly progress?: number; readonly events: readonly EventDraft[] }
+  | { readonly kind: 'keep'; readonly jobId: string; readonly epoch: number; readonly keep: Keep }
   | { readonly kind: 'start' | 'pause' | 'resume' | 'retry'; readonly jobId: string }
   | { readonly kind: 'cancel'; readonly jobId: string; readonly reason?: string | undefined }
   | { readonly kind: 'edit'; readonly jobId: string; readonly patch: JobPatch }
@@ -86,17 +123,27 @@ export interface Snapshot {
   readonly found: readonly Job[];
   /** Input JSON text of a job found by a ready pick; null = the disk changed it. */
   readonly input: (id: string) => string | null;
+  /** What only the claim hands out, and what the last keep left; null = nothing. */
+  readonly secret: (id: string) => string | null;
+  readonly kept: (id: string) => Kept | null;
   /** What the idempotency key already stands for. */
   readonly known: { readonly bodyHash: string; readonly jobIds: readonly string[] } | null;
   /** Some job of the picked tree is not final. */
   readonly treeOpen: boolean;
 }
 
+/** What a handler finds of the attempts before, its own included when it was taken up again. */
+export interface Kept {
+  readonly attempt: number;
+  readonly mark: string;
+}
+
 /** A change is one row written, or one set of rows that a single statement can write. Applied in order. */
 export type Change =
-  | { readonly kind: 'add'; readonly job: Job; readonly input: string }
+  | { readonly kind: 'add'; readonly job: Job; readonly input: string; readonly secret?: string }
   | { readonly kind: 'put'; readonly job: Job }
-  | { readonly kind: 'event'; readonly event: NewEvent; readonly final?: true }
+  | { readonly kind: 'event'; readonly event: NewEvent; readonly final?: true; readonly bytes?: Uint8Array }
+  | { readonly kind: 'keep'; readonly jobId: string; readonly attempt: number; readonly keep: Keep }
   | { readonly kind: 'attempt'; readonly jobId: string; readonly number: number; readonly outcome: AttemptOutcome; readonly startedAt: number; readonly endedAt: number; readonly error: JobError | null; readonly worker: string | null }
   /** Let the next n children in, lowest ordinal first. */
   | { readonly kind: 'admit'; readonly parentId: string; readonly count: number }
@@ -133,6 +180,10 @@ export interface Claim {
   readonly priority: number;
   readonly createdAt: number;
   readonly claimedAt: number;
+  readonly secret: string | null;
+  readonly kept: Kept | null;
+  /** It was asked to end before this claim: all that is left to do is to stop. */
+  readonly ending: JobError | null;
 }
 
 /** What a command comes to; follow-ups add to the same answer. */
@@ -146,11 +197,13 @@ export interface Answer {
   refused: { jobId: string; code: 'not_found' | 'lease_lost'; message: string }[];
   /** Leases that this commit took away: whoever works on them should stop. */
   revoked: LeaseRef[];
+  /** These were asked to end: their leases still hold, and their own end will say what came of it. */
+  stopping: LeaseRef[];
   /** Items looked at; a full page means there may be more. */
   seen: number;
 }
 
-export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], seen: 0 });
+export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], stopping: [], seen: 0 });
 
 /** What a decision may know of the world. */
 export interface Env {

@@ -5,11 +5,11 @@ import { checkSize } from './decide-submit.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { LOG_BYTES_MAX } from './event.ts';
-import { isFinal, type Job } from './job.ts';
+import { type Ending, isFinal, type Job } from './job.ts';
 import { timeoutOf } from './policy.ts';
 import { makesFinalCall } from './rollup.ts';
 import {
-  addChildren, askLater, failAttempt, interrupt, jobError, judgeParent, lease, openBatch, pauseJob, settle,
+  addChildren, adopt, askLater, askToEnd, failAttempt, interrupt, jobError, judgeParent, lease, openBatch, pauseJob, settle, waitFor,
 } from './transitions.ts';
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>;
@@ -49,14 +49,15 @@ export function decideClaim(d: Draft, command: Of<'claim'>): void {
       d.answer.claimed.push({
         id: job.id, type: job.type, input, epoch: after.leaseEpoch, attempt: after.attempt,
         failures: job.failures, rootId: job.rootId, parentId: job.parentId, spec: job.spec, children: job.children,
-        priority: job.priority, createdAt: job.createdAt, claimedAt: d.env.now,
+        priority: job.priority, createdAt: job.createdAt, claimedAt: after.claimedAt ?? d.env.now, ending: null, secret: null, kept: null,
+        ...(d.policy(job).stopWithin === undefined ? {} : { secret: d.snapshot.secret(job.id), kept: d.snapshot.kept(job.id), ending: after.ending?.error ?? null }),
       });
     }
   }
 }
 
 /** The job if this lease is still its current one; otherwise the refusal is noted. */
-function held(d: Draft, ref: LeaseRef): Job | null {
+export function held(d: Draft, ref: LeaseRef): Job | null {
   const job = d.find(ref.jobId);
   if (job !== undefined && job.leaseUntil !== null && job.leaseEpoch === ref.epoch) return job;
   d.answer.refused.push(job === undefined
@@ -78,13 +79,15 @@ export function decideFinish(d: Draft, command: Of<'finish'>): void {
 }
 
 function finishOne(d: Draft, job: Job, { outcome }: Ended): void {
+  if (job.ending !== null && endAsAsked(d, job, job.ending, outcome)) return;
   switch (outcome.kind) {
     case 'done': return settle(d, job, 'completed', { result: outcome.result });
     case 'fail': return failAttempt(d, job, outcome.error, outcome);
     case 'later': return askLater(d, job, outcome.delay);
+    case 'wait': return waitFor(d, job, outcome);
     case 'paused': return pauseJob(d, job);
-    case 'interrupted': return interrupt(d, job, 'stopping', outcome.reason);
-    case 'timed_out': return failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${outcome.after} ms.`, true));
+    case 'interrupted': return interrupt(d, job, outcome.lost === true ? 'lost' : 'stopping', outcome.reason);
+    case 'timed_out': return failAttempt(d, job, tookTooLong(outcome.after), outcome);
     case 'spawn': {
       const reason = tooLarge(outcome.children, job.depth + 1);
       if (reason !== null) return failAttempt(d, job, jobError('invalid_answer', `Its handler asked for children that cannot be: ${reason}`));
@@ -93,6 +96,19 @@ function finishOne(d: Draft, job: Job, { outcome }: Ended): void {
       return judgeParent(d, job.id);
     }
   }
+}
+
+const tookTooLong = (after: number) => jobError('timeout', `The attempt ran longer than its timeout of ${after} ms.`, true);
+
+/** Its worker stopped it because it was asked to. False: it ended by itself just before its time was up, and that counts. */
+function endAsAsked(d: Draft, job: Job, { status, error }: Ending, outcome: Ended['outcome']): boolean {
+  const result = 'result' in outcome ? (outcome.result ?? null) : null;
+  const free = { ...job, ending: null };
+  if (outcome.kind === 'wait' || outcome.kind === 'later') return false; // it could not be stopped yet; whoever claims it next is told
+  if (error.code !== 'timeout') settle(d, free, status, { error, result });
+  else if (outcome.kind === 'timed_out' || outcome.kind === 'interrupted') failAttempt(d, free, error, { result });
+  else return false;
+  return true;
 }
 
 /** What one handler answers must never refuse the ends of its neighbours in the same command. */
@@ -151,13 +167,19 @@ function tickOne(d: Draft, job: Job, { spareLeases, unheard = null }: Of<'tick'>
   const { now } = d.env;
   const leased = job.leaseUntil !== null;
   const timeout = timeoutOf(job, d.policy(job));
+  if (job.ending !== null && job.ending.until <= now) {
+    if (leased) d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
+    return settle(d, job, job.ending.status, { error: job.ending.error });
+  }
   if (timeIsUp(d, job)) return;
   if (leased && unheard !== null && job.claimedAt !== null && job.claimedAt >= unheard) begin(d, job);
-  else if (leased && timeout !== null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
+  else if (leased && timeout !== null && job.ending === null && job.claimedAt !== null && job.claimedAt + timeout <= now) {
+    if (askToEnd(d, job, 'failed', tookTooLong(timeout))) return;
     d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
-    failAttempt(d, job, jobError('timeout', `The attempt ran longer than its timeout of ${timeout} ms.`, true));
+    failAttempt(d, job, tookTooLong(timeout));
   } else if (leased && (job.leaseUntil ?? 0) <= now) {
     if (spareLeases) d.put({ ...job, leaseUntil: now + d.policy(job).lease }); // the server itself stood still
+    else if (d.policy(job).onOrphan === 'adopt') adopt(d, job, 'worker_silent');
     else interrupt(d, job, 'lost', `Worker ${job.worker ?? '?'} stopped renewing its lease.`);
   } else {
     d.put(job); // due now: the store sets its ready flag
@@ -167,6 +189,7 @@ function tickOne(d: Draft, job: Job, { spareLeases, unheard = null }: Of<'tick'>
 /** Past its deadline, or past its time to live before it could run: ends it. */
 function timeIsUp(d: Draft, job: Job): boolean {
   const { now } = d.env;
+  if (job.ending !== null) return false;
   if (job.deadlineAt !== null && job.deadlineAt <= now) {
     end(d, job, jobError('deadline_exceeded', `The job did not end by its deadline of ${job.deadlineAt - job.createdAt} ms after creation.`));
     return true;
@@ -188,6 +211,8 @@ export function decideRecover(d: Draft, _command: Of<'recover'>): void {
   for (const found of d.snapshot.found) {
     if (d.isStale(found.id)) return;
     const job = d.get(found.id);
-    if (job.leaseUntil !== null) interrupt(d, job, 'crash', 'The server died while this ran.');
+    if (job.leaseUntil === null) continue;
+    if (d.policy(job).onOrphan === 'adopt') adopt(d, job, 'server_restarted');
+    else interrupt(d, job, 'crash', 'The server died while this ran.');
   }
 }

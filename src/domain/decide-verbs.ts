@@ -3,7 +3,7 @@ import type { JobPatch } from './commands.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { type FinalStatus, isFinal, type Job, type JobError, type JobSpec } from './job.ts';
-import { admit, jobError, judgeParent, settle, statusData } from './transitions.ts';
+import { admit, askToEnd, jobError, judgeParent, settle, statusData } from './transitions.ts';
 
 function refuse(job: Job, verb: string, hint: string): never {
   throw new DomainError('conflict', `Job ${job.id} is ${job.status}; it cannot be ${verb}.`, { hint, status: job.status });
@@ -58,6 +58,7 @@ export function decideEnd(d: Draft, job: Job, status: Exclude<FinalStatus, 'comp
       d.set({ kind: 'admit', parentId: job.id, count: waiting });
     }
   }
+  if (askToEnd(d, job, status, error)) return;
   if (job.leaseUntil !== null && status === 'failed') d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
   settle(d, d.get(job.id), status, { error });
   if (job.children.open > 0) d.set({ kind: 'ungate', rootId: job.rootId }); // children let go no longer wait for what is above; last, as in resume

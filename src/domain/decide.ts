@@ -1,5 +1,6 @@
 // decide(snapshot, command, env) → Changes, or a DomainError that refuses. Pure: no clock, no log, no database.
 import type { Changes, Command, Env, Snapshot } from './commands.ts';
+import { decideKeep } from './decide-keep.ts';
 import { decideClaim, decideFinish, decideNote, decideRecover, decideRenew, decideTick } from './decide-run.ts';
 import { decideCancel, decideEdit, decideEnd, decidePause, decideRemove, decideResume, decideRetry, decideStart } from './decide-verbs.ts';
 import { decideSubmit } from './decide-submit.ts';
@@ -14,6 +15,7 @@ export function decide(snapshot: Snapshot, command: Command, env: Env): Changes 
     case 'finish': decideFinish(d, command); break;
     case 'renew': decideRenew(d, command); break;
     case 'note': decideNote(d, command); break;
+    case 'keep': decideKeep(d, command); break;
     case 'tick': decideTick(d, command); break;
     case 'recover': decideRecover(d, command); break;
     case 'start': decideStart(d, d.get(command.jobId)); break;

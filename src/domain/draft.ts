@@ -54,14 +54,23 @@ export class Draft {
     return job;
   }
 
-  add(job: Job, input: string): void {
+  add(job: Job, input: string, secret?: string): void {
     this.#changed.set(job.id, job);
-    this.#list.push({ kind: 'add', job, input });
+    this.#list.push(secret === undefined ? { kind: 'add', job, input } : { kind: 'add', job, input, secret });
   }
 
   event(job: Job, type: EventType, data: string | null, final = false): void {
     const event = { jobId: job.id, rootId: job.rootId, type, at: this.env.now, data };
     this.#list.push(final ? { kind: 'event', event, final } : { kind: 'event', event });
+  }
+
+  /** An event whose bytes stand beside it. */
+  output(job: Job, data: string, bytes: Uint8Array): void {
+    this.#list.push({ kind: 'event', event: { jobId: job.id, rootId: job.rootId, type: 'job:log', at: this.env.now, data }, bytes });
+  }
+
+  keep(change: Extract<Change, { kind: 'keep' }>): void {
+    this.#list.push(change);
   }
 
   /** Adds a change that reads rows: what was put before it is written before it. */

@@ -23,7 +23,8 @@ export type JobState = (typeof STATES)[number];
 export const JOB_ERROR_CODES = [
   'ttl_expired', 'deadline_exceeded', 'timeout', 'interrupted', 'interrupted_too_often', 'attempts_exhausted', 'child_failed',
   'cancelled', 'http_status', 'network', 'egress_refused', 'answer_too_large', 'invalid_answer', 'participant_failed',
-  'handler_error', 'unknown_type', 'damaged',
+  'handler_error', 'unknown_type', 'damaged', 'engine_unavailable', 'container_failed', 'container_exit', 'out_of_memory', 'output_limit',
+  'agent_error', 'artifact_refused',
 ] as const;
 export type JobErrorCode = (typeof JOB_ERROR_CODES)[number];
 
@@ -129,6 +130,15 @@ export interface Job {
   readonly progress: number | null;
   readonly logBytes: number;
   readonly error: JobError | null;
+  /** It was asked to end and its worker is at it. */
+  readonly ending: Ending | null;
+}
+
+/** How a job ends once its worker has stopped it, and when nobody waits for that any longer. */
+export interface Ending {
+  readonly status: 'failed' | 'cancelled';
+  readonly error: JobError;
+  readonly until: number;
 }
 
 export const NO_CHILDREN: ChildCounts = { total: 0, open: 0, waiting: 0, completed: 0, failed: 0, cancelled: 0 };
@@ -152,13 +162,13 @@ export const isReady = (job: Job, now: number): boolean =>
 /** The next instant at which something happens to this job because time passed, or null. The sweeper's index. */
 export function alarmAt(job: Job, now: number, timeout: number | null): number | null {
   if (isFinal(job.status)) return null;
-  let at = job.deadlineAt ?? Infinity;
+  let at = job.ending === null ? (job.deadlineAt ?? Infinity) : job.ending.until;
   if (job.status === 'queued' || job.status === 'retry') {
     if (job.expiresAt !== null) at = Math.min(at, job.expiresAt);
     if (job.dueAt !== null && job.dueAt > now) at = Math.min(at, job.dueAt);
   } else if (job.leaseUntil !== null) {
     at = Math.min(at, job.leaseUntil);
-    if (timeout !== null && job.claimedAt !== null) at = Math.min(at, job.claimedAt + timeout);
+    if (timeout !== null && job.ending === null && job.claimedAt !== null) at = Math.min(at, job.claimedAt + timeout);
   }
   return at === Infinity ? null : at;
 }

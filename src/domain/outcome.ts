@@ -9,10 +9,12 @@ export type Outcome =
   | { readonly kind: 'fail'; readonly error: JobError; readonly delay?: number; readonly result?: string | null }
   /** Not yet: ask again after `delay` ms. The attempt goes on and no retry is burned. */
   | { readonly kind: 'later'; readonly delay: number }
+  /** Nothing is wrong with the job, but what it needs is away: the same attempt goes on after `delay` ms, and `error` says why it waits. */
+  | { readonly kind: 'wait'; readonly delay: number; readonly error: JobError; readonly begun: boolean }
   /** The work is these children; the job ends by their roll-up. */
   | { readonly kind: 'spawn'; readonly children: readonly NewJob[] }
   /** The handler stopped at a safe place because it was asked to. */
   | { readonly kind: 'paused' }
   /** The run was cut through no fault of the job: the server is stopping, or its worker went silent. */
-  | { readonly kind: 'interrupted'; readonly reason: string }
-  | { readonly kind: 'timed_out'; readonly after: number };
+  | { readonly kind: 'interrupted'; readonly reason: string; readonly lost?: true }
+  | { readonly kind: 'timed_out'; readonly after: number; readonly result?: string | null };

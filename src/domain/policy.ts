@@ -12,8 +12,13 @@ export interface TypePolicy {
   readonly ttl: number | null;
   /** Lost attempts (not failures) after which the job is set aside as poison. */
   readonly maxInterruptions: number;
-  /** What happens to a job found running by a dead process. */
-  readonly onOrphan: 'retry' | 'pause' | 'fail';
+  /** What happens to a job found running by a dead process; adopt: the same attempt is taken up again. */
+  readonly onOrphan: 'retry' | 'pause' | 'fail' | 'adopt';
+  /**
+   * Its work goes on outside of this process: to end it takes a while, in which it is still running, and its last words are
+   * kept. ms after which nobody waits any longer. Absent: a run is cut at once.
+   */
+  readonly stopWithin?: number;
 }
 export type Policies = Readonly<Record<string, TypePolicy>>;
 

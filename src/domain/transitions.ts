@@ -28,7 +28,7 @@ export function settle(d: Draft, job: Job, status: FinalStatus, end: { result?: 
   if (job.leaseUntil !== null && status === 'cancelled') d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
   const error = end.error ?? null;
   const after = d.put({
-    ...job, ...NO_LEASE, status, gate: 'open', endedAt: d.env.now, error,
+    ...job, ...NO_LEASE, status, ending: null, gate: 'open', endedAt: d.env.now, error,
     progress: status === 'completed' && job.progress !== null ? 1 : job.progress,
   });
   const result = end.result ?? null;
@@ -113,12 +113,16 @@ export function lease(d: Draft, job: Job, worker: string): Job {
   const goesOn = job.attemptStartedAt !== null;
   const after = d.put({
     ...job, status: 'running', worker, leaseUntil: now + d.policy(job).lease, leaseEpoch: job.leaseEpoch + 1,
-    attempt: goesOn ? job.attempt : job.attempt + 1, attemptStartedAt: job.attemptStartedAt ?? now, claimedAt: now,
+    attempt: goesOn ? job.attempt : job.attempt + 1, attemptStartedAt: job.attemptStartedAt ?? now,
+    claimedAt: isTakenUp(d, job) ? (job.claimedAt ?? now) : now,
     startedAt: job.startedAt ?? now, expiresAt: job.expiresAt ?? expiry(d, job),
   });
   d.event(after, 'job:status', statusData(after));
   return after;
 }
+
+/** What runs outside went on meanwhile: its time began when it was first claimed. */
+const isTakenUp = (d: Draft, job: Job): boolean => job.attemptStartedAt !== null && d.policy(job).onOrphan === 'adopt';
 
 /** The type's own time to live counts from the first start, so that a long wait for a turn never uses it up. */
 function expiry(d: Draft, job: Job): number | null {
@@ -133,6 +137,31 @@ const asked = (delay: number): number => (Number.isFinite(delay) ? Math.round(Ma
 export function askLater(d: Draft, job: Job, delay: number): void {
   const after = d.put({ ...job, ...NO_LEASE, status: 'queued', dueAt: d.env.now + asked(delay), crashes: 0 });
   d.event(after, 'job:status', statusData(after, ',"reason":"pending"'));
+}
+
+/** What it needs is away. No attempt is used up; one that had not begun has all of its time when it does. */
+export function waitFor(d: Draft, job: Job, wait: { readonly delay: number; readonly error: JobError; readonly begun: boolean }): void {
+  const after = d.put({ ...job, ...NO_LEASE, status: 'retry', dueAt: d.env.now + asked(wait.delay), error: wait.error, claimedAt: wait.begun ? job.claimedAt : null });
+  d.event(after, 'job:status', statusData(after, errorPart(wait.error)));
+}
+
+/** Its process died or went silent, but its work goes on outside: the same attempt is taken up by whoever claims it next. */
+export function adopt(d: Draft, job: Job, reason: 'server_restarted' | 'worker_silent'): void {
+  d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
+  const after = d.put({ ...job, ...NO_LEASE, status: 'queued', dueAt: d.env.now });
+  d.event(after, 'job:status', statusData(after, `,"reason":"${reason}"`));
+}
+
+/** Work outside of this process is asked to end, and its last words are waited for. False: there is none, it can be ended at once. */
+export function askToEnd(d: Draft, job: Job, status: 'failed' | 'cancelled', error: JobError): boolean {
+  const { stopWithin } = d.policy(job);
+  if (stopWithin === undefined || job.leaseUntil === null) return false;
+  if (job.ending !== null && job.ending.until <= d.env.now) return false;
+  d.answer.stopping.push({ jobId: job.id, epoch: job.leaseEpoch });
+  if (job.ending !== null) return true;
+  const after = d.put({ ...job, ending: { status, error, until: d.env.now + stopWithin } });
+  d.event(after, 'job:status', statusData(after, `,"reason":"ending","message":${JSON.stringify(error.message)}`));
+  return true;
 }
 
 export function pauseJob(d: Draft, job: Job): void {
@@ -176,6 +205,7 @@ export function interrupt(d: Draft, job: Job, cause: 'stopping' | 'lost' | 'cras
   const policy = d.policy(job);
   const next: Job = {
     ...job,
+    ending: null,
     interruptions: job.interruptions + (cause === 'stopping' ? 0 : 1),
     crashes: cause === 'crash' ? job.crashes + 1 : 0,
   };
@@ -210,9 +240,9 @@ export function addJob(d: Draft, plan: NewJob, parent: Job | null, ordinal: numb
     attempt: 0, failures: 0, interruptions: 0, crashes: 0, attemptStartedAt: null, claimedAt: null,
     leaseUntil: null, leaseEpoch: 0, worker: null,
     children: total === 0 ? NO_CHILDREN : { ...NO_CHILDREN, total, open: total, waiting: total },
-    progress: null, logBytes: 0, error: null,
+    progress: null, logBytes: 0, error: null, ending: null,
   };
-  d.add(job, plan.input);
+  d.add(job, plan.input, plan.secret);
   d.event(job, 'job:status', statusData(job));
   plan.children?.forEach((child, i) => addJob(d, child, job, i, false));
   return job;

@@ -1,5 +1,5 @@
 // The contract of a handler: it gets a claimed job and answers an outcome. It never touches the store or a status.
-import type { Claim } from '../domain/commands.ts';
+import type { Claim, Keep } from '../domain/commands.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { TypePolicy } from '../domain/policy.ts';
 
@@ -24,6 +24,10 @@ export interface HandlerContext {
   readonly signal: AbortSignal;
   /** Adds a line to the job's log. Gathered (10 lines or 100 ms) and fenced by the lease; never throws. */
   log(line: string): void;
+  /** It was asked to end (cancelled, out of time) and its lease still holds: stop it, keep its last words, then answer. */
+  readonly stopping: AbortSignal;
+  /** Keeps output and where to go on, in one transaction, durable when it resolves. Rejects when the lease is gone. */
+  keep(keep: Keep): Promise<void>;
   /** 0..1. */
   progress(fraction: number): void;
   /** What job `id` came to so far, for calls that report it. */

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../domain/clock.ts';
 import type { Policies } from '../domain/policy.ts';
+import type { Artifacts } from '../orchestrator/artifacts.ts';
 import type { Capacity } from '../orchestrator/capacity.ts';
 import type { Jobs } from '../orchestrator/jobs.ts';
 import type { Waiters } from '../orchestrator/wait.ts';
@@ -17,6 +18,7 @@ export interface HttpDeps {
   readonly store: Store;
   readonly jobs: Jobs;
   readonly waiters: Waiters;
+  readonly artifacts: Artifacts;
   readonly capacity: Capacity;
   readonly policies: Policies;
   readonly clock: Clock;

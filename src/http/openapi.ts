@@ -67,7 +67,7 @@ interface Operation extends Any {
 
 /** Adds what routes cannot say in zod. */
 export function finishDocument(document: Any, book: SchemaBook): Any {
-  const paths = document['paths'] as Record<string, Record<string, Operation>>;
+  const paths = named(document['paths'] as Record<string, Record<string, Operation>>);
   for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
     for (const [status, response] of Object.entries(operation.responses)) {
       response.headers = { ...response.headers, 'x-request-id': text('Names this request in the log') };
@@ -97,7 +97,16 @@ export function finishDocument(document: Any, book: SchemaBook): Any {
     }
   }
   const components = (document['components'] ?? {}) as Any;
-  return { ...document, components: { ...components, schemas: book.components() } };
+  return { ...document, paths, components: { ...components, schemas: book.components() } };
+}
+
+/** A wildcard has no name in a route; in the document it is a path parameter like any other. */
+function named(paths: Record<string, Record<string, Operation>>): Record<string, Record<string, Operation>> {
+  return Object.fromEntries(Object.entries(paths).map(([path, operations]) => {
+    if (!path.includes('{*}')) return [path, operations];
+    for (const { parameters = [] } of Object.values(operations)) for (const parameter of parameters) if (parameter['name'] === '*') parameter['name'] = 'path';
+    return [path.replace('{*}', '{path}'), operations];
+  }));
 }
 
 function liftDescription(parameter: Any): void {

@@ -10,6 +10,7 @@ import { linger } from './linger.ts';
 import { addMeters } from './meters.ts';
 import { registerDebug } from './native/debug.ts';
 import { registerReads } from './native/reads.ts';
+import { registerArtifacts } from './native/artifacts.ts';
 import { registerLogs } from './native/logs.ts';
 import { submitSchemas } from './native/schemas.ts';
 import { registerSubmit } from './native/submit.ts';
@@ -114,6 +115,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     registerSubmit(scope, deps, schemas);
     registerReads(scope, deps);
     registerLogs(scope, deps);
+    registerArtifacts(scope, deps);
     registerVerbs(scope, deps);
     registerTypes(scope, deps);
     for (const register of deps.routes ?? []) register(scope);

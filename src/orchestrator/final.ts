@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FinalBody } from '../handlers/handler.ts';
 import { isFinal, stateOf } from '../domain/job.ts';
 import { readJson } from '../domain/read-json.ts';
+import { partOf } from './log-lines.ts';
 import type { ChildResult, JobRecord, Store, StoredEvent } from '../store/store.ts';
 
 /** Children's results in one body, bytes. They stand in it twice (children and result), so a body stays near 1 MiB. */
@@ -105,7 +106,7 @@ export async function finalBody(store: Store, id: string): Promise<FinalBody | n
  */
 export function wireEvent(store: Store, event: StoredEvent): string | Promise<string> {
   if (event.type === 'job:complete' || event.type === 'job:error') return finalEvent(store, event);
-  return envelope(event, event.type === 'job:status' ? isoDue(event.data) : event.data);
+  return envelope(event, event.type === 'job:status' ? isoDue(event.data) : event.bytes === undefined ? event.data : printedText(event));
 }
 
 async function finalEvent(store: Store, event: StoredEvent): Promise<string> {
@@ -113,6 +114,14 @@ async function finalEvent(store: Store, event: StoredEvent): Promise<string> {
   // A job that was retried has ended more than once: only its last end is expanded.
   if (record === null || record.finalSeq !== event.seq) return envelope(event, event.data);
   return envelope(event, finalText(record, await childrenOf(store, record)));
+}
+
+/** What a container printed, as text: `{stream, offset, lines, …}`. Bytes that are gone since leave an event without lines. */
+function printedText(event: StoredEvent): string {
+  const { stream, offset, lines, continues, open } = partOf(event);
+  return JSON.stringify({
+    stream, offset, lines, ...(continues ? { continues } : {}), ...(open ? { open } : {}), ...(event.bytes === null ? { dropped: true } : {}),
+  });
 }
 
 const envelope = (event: StoredEvent, data: string | null): string =>

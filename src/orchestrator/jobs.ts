@@ -19,8 +19,10 @@ export interface Runner {
   nudge(types: Iterable<string>): void;
   /** These leases are gone: stop working on them. */
   revoke(leases: readonly LeaseRef[]): void;
+  /** These were asked to end: stop them; what they then answer still counts. */
+  ask(leases: readonly LeaseRef[]): void;
 }
-const NO_RUNNER: Runner = { nudge() {}, revoke() {} };
+const NO_RUNNER: Runner = { nudge() {}, revoke() {}, ask() {} };
 
 export class Jobs {
   readonly #store: Store;
@@ -39,6 +41,7 @@ export class Jobs {
   async execute(command: Command): Promise<Answer> {
     const answer = await this.#store.execute(command);
     if (answer.revoked.length > 0) this.#runner.revoke(answer.revoked);
+    if (answer.stopping.length > 0) this.#runner.ask(answer.stopping);
     return answer;
   }
 

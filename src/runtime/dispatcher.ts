@@ -10,6 +10,7 @@ import type { Jobs, Runner } from '../orchestrator/jobs.ts';
 import type { Store } from '../store/store.ts';
 import { Running } from './running.ts';
 import type { Report, Service } from './service.ts';
+import { type Slot, Slots } from './slots.ts';
 
 /** The lease holder of everything this process runs itself. */
 export const LOCAL_WORKER = 'local';
@@ -26,16 +27,6 @@ const RETRY_AFTER = 1_000;
 
 const STOPPED: Outcome = { kind: 'interrupted', reason: 'The server stopped while this ran.' };
 
-interface Slot {
-  limit: number;
-  /** Places that claims under way may fill. */
-  asked: number;
-  claims: number;
-  /** Something was committed while a claim was under way, which may not have seen it. */
-  again: boolean;
-  readonly running: Map<string, Running>;
-}
-
 export interface DispatcherOptions {
   readonly store: Store;
   readonly jobs: Jobs;
@@ -51,13 +42,11 @@ export interface DispatcherOptions {
 
 export class Dispatcher implements Service, Runner, Capacity {
   readonly #o: DispatcherOptions;
-  readonly #slots = new Map<string, Slot>();
+  readonly #slots = new Slots();
   #ended: Ended[] = [];
   #flushing = false;
   /** Ends sent and not yet on disk. */
   #ending = 0;
-  /** Leases taken away while claims are under way: theirs may be among the answers, when a claim shared a commit with a cancel. */
-  readonly #gone = new Set<string>();
   /** When each claim under way was sent, oldest first. */
   readonly #sent = new Set<{ readonly at: number }>();
   #active = false;
@@ -104,25 +93,8 @@ export class Dispatcher implements Service, Runner, Capacity {
     for (const type of types) this.#claim(type);
   }
 
-  revoke(leases: readonly LeaseRef[]): void {
-    const claiming = this.#isClaiming();
-    for (const { jobId, epoch } of leases) {
-      let known = false;
-      for (const slot of this.#slots.values()) {
-        const run = slot.running.get(jobId);
-        if (run === undefined || run.claim.epoch !== epoch) continue;
-        known = true;
-        run.revoked = true;
-        run.abort('The lease is gone: cancelled, timed out or taken back.');
-      }
-      if (!known && claiming) this.#gone.add(`${jobId} ${epoch}`);
-    }
-  }
-
-  #isClaiming(): boolean {
-    for (const slot of this.#slots.values()) if (slot.claims > 0) return true;
-    return false;
-  }
+  revoke(leases: readonly LeaseRef[]): void { this.#slots.revoke(leases); }
+  ask(leases: readonly LeaseRef[]): void { this.#slots.ask(leases); }
 
   /** When the oldest claim was sent whose answer has not come; its attempts have not begun. */
   unheard(): number | null {
@@ -171,8 +143,8 @@ export class Dispatcher implements Service, Runner, Capacity {
       if (answer.claimed.length > 0 && this.#o.clock.now() - sent.at > LATE) {
         this.#renew(answer.claimed.map(({ id, epoch }) => ({ jobId: id, epoch })), true);
       }
-      for (const claim of answer.claimed) if (!this.#gone.delete(`${claim.id} ${claim.epoch}`)) this.#run(slot, claim);
-      if (!this.#isClaiming()) this.#gone.clear();
+      for (const claim of answer.claimed) if (!this.#slots.isGone(claim)) this.#run(slot, claim);
+      this.#slots.answered();
       if (answer.seen === limit) this.#claim(type); // a full page: there may be more
       else if (slot.again && slot.claims === 0) {
         slot.again = false;
@@ -188,14 +160,16 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   #run(slot: Slot, claim: Claim): void {
-    if (this.#cutOff) return this.#finish({ jobId: claim.id, epoch: claim.epoch, outcome: STOPPED }); // claimed while stopping
     const { clock, jobs, registry } = this.#o;
+    const isOutside = registry[claim.type]?.policy.onOrphan === 'adopt'; // what runs outside stays as a dead process would leave it
+    if (this.#cutOff) return isOutside ? undefined : this.#finish({ jobId: claim.id, epoch: claim.epoch, outcome: STOPPED }); // claimed while stopping
     const run: Running = new Running(claim, clock, (note) => {
       const events = note.lines.length === 0 ? [] : [{ type: 'job:log' as const, data: JSON.stringify({ lines: note.lines }) }];
       jobs.execute({ kind: 'note', jobId: claim.id, epoch: claim.epoch, events, ...(note.progress === undefined ? {} : { progress: note.progress }) })
         .catch((error: unknown) => this.#failed(error, 'note'));
-    }, this.#o.finalBody);
+    }, { finalBody: this.#o.finalBody, keep: async (keep) => { await jobs.execute({ kind: 'keep', jobId: claim.id, epoch: claim.epoch, keep }); } });
     slot.running.set(claim.id, run);
+    if (this.#slots.wasAsked(claim)) run.ask();
     const end = (outcome: Outcome): void => {
       run.end();
       if (slot.running.get(claim.id) === run) slot.running.delete(claim.id);
@@ -266,6 +240,7 @@ export class Dispatcher implements Service, Runner, Capacity {
   }
 
   #interruptAll(): void {
+    const { registry } = this.#o;
     this.#cutOff = true;
     for (const slot of this.#slots.values()) {
       for (const run of slot.running.values()) {
@@ -274,6 +249,7 @@ export class Dispatcher implements Service, Runner, Capacity {
         run.end();
         run.revoked = true; // what the handler still answers no longer counts
         run.abort('The server is stopping.');
+        if (registry[run.claim.type]?.policy.onOrphan === 'adopt') continue; // its work goes on; the next start takes it up again
         this.#finish({ jobId: run.claim.id, epoch: run.claim.epoch, outcome: STOPPED });
       }
     }

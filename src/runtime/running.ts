@@ -1,7 +1,8 @@
 // One claimed job while its handler runs: its abort signal and the gathering of its log lines.
 import type { Claim } from '../domain/commands.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { FinalBody, HandlerContext } from '../handlers/handler.ts';
+import { DomainError } from '../domain/errors.ts';
+import type { HandlerContext } from '../handlers/handler.ts';
 
 /** Lines are gathered so that a chatty job does not cost a commit per line, and shown within a blink. */
 const LOG_LINES = 10;
@@ -33,11 +34,12 @@ export class Running {
   readonly #clock: Clock;
   readonly #send: (note: Note) => void;
   #lines: string[] = [];
+  readonly #stop = new AbortController();
   #progress: number | undefined;
   #cancelTimer: (() => void) | null = null;
   #ended = false;
 
-  constructor(claim: Claim, clock: Clock, send: (note: Note) => void, finalBody: (id: string) => Promise<FinalBody | null>) {
+  constructor(claim: Claim, clock: Clock, send: (note: Note) => void, tools: Pick<HandlerContext, 'finalBody' | 'keep'>) {
     this.claim = claim;
     this.since = clock.monotonic();
     this.#clock = clock;
@@ -50,8 +52,16 @@ export class Running {
         this.#progress = Math.min(1, Math.max(0, fraction));
         this.#soon();
       },
-      finalBody,
+      stopping: this.#stop.signal,
+      finalBody: tools.finalBody,
+      keep: (keep) => (this.revoked || this.#ended ? Promise.reject(new DomainError('lease_lost', 'The run is over.')) : tools.keep(keep)),
     };
+    if (claim.ending !== null) this.ask();
+  }
+
+  /** Asked to end; its outcome still counts. */
+  ask(): void {
+    this.#stop.abort(new Error('It was asked to end.'));
   }
 
   abort(reason: string): void {

@@ -5,7 +5,7 @@
 // once it is durable. There is no begin, no handle and no connection in this port.
 // Reads: dull, short, paged. A read that starts after a write resolved sees that write.
 // `onCommit` is a bare wake-up: it carries no data, may be merged, and is never the truth.
-import type { Answer, AttemptOutcome, Command } from '../domain/commands.ts';
+import type { Answer, AttemptOutcome, Command, OutputTotals } from '../domain/commands.ts';
 import type { EventType } from '../domain/event.ts';
 import type { Job, JobError, JobStatus } from '../domain/job.ts';
 
@@ -18,6 +18,8 @@ export interface StoredEvent {
   readonly at: number;
   /** JSON text of an object, or null. */
   readonly data: string | null;
+  /** What a container printed, where the event is of that; null: dropped since, to keep to the cap. */
+  readonly bytes?: Uint8Array | null;
 }
 
 export interface AttemptRecord {
@@ -40,6 +42,8 @@ export interface JobRecord {
   readonly finalSeq: number | null;
   /** Ended attempts that did not end the job, and the one that used up the budget; oldest first, the newest 100. */
   readonly attempts: readonly AttemptRecord[];
+  /** JSON text of what attempts outside of this process came to, by number; the newest 100. */
+  readonly facts: readonly { readonly attempt: number; readonly facts: string }[];
 }
 
 /** How a child ended, for its parent's result. */
@@ -98,6 +102,13 @@ export interface Store {
   childResults(parentId: string, maxBytes: number): Promise<{ readonly results: readonly ChildResult[]; readonly truncated: boolean }>;
   /** In order, after the cursor. An unknown job gives none. */
   events(scope: EventScope, after: number, limit: number, types?: readonly EventType[]): Promise<readonly StoredEvent[]>;
+  /**
+   * Log lines and gaps of this job alone, at most about 4 MiB of them: after a cursor, or the newest before it. In order.
+   * `more`: there are others further on.
+   */
+  logs(jobId: string, from: { readonly after: number } | { readonly before: number }, limit: number): Promise<{ readonly events: readonly StoredEvent[]; readonly more: boolean }>;
+  /** What it has printed outside of this process, all attempts; null = nothing of the kind. */
+  printed(jobId: string): Promise<OutputTotals | null>;
   /** The newest cursor given out. */
   lastSeq(): Promise<number>;
   /** The oldest event kept is after this cursor; 0 when nothing was ever dropped. */

@@ -108,14 +108,14 @@ export const never = new AbortController().signal;
 export function claim(input: unknown, more: Partial<Claim> = {}): Claim {
   return {
     id: 'job_01', type: 'request', input: JSON.stringify(input), epoch: 1, attempt: 1, failures: 0, rootId: 'job_01', parentId: null,
-    spec: {}, children: NO_CHILDREN, priority: 5, createdAt: 0, claimedAt: 0, ...more,
+    spec: {}, children: NO_CHILDREN, priority: 5, createdAt: 0, claimedAt: 0, secret: null, kept: null, ending: null, ...more,
   };
 }
 
 export function contextFor(options: { signal?: AbortSignal; final?: FinalBody | null } = {}): HandlerContext & { readonly lines: string[] } {
   const lines: string[] = [];
   return {
-    lines, signal: options.signal ?? never, log: (line) => void lines.push(line), progress() {},
+    lines, signal: options.signal ?? never, log: (line) => void lines.push(line), progress() {}, stopping: never, keep: async () => {},
     finalBody: async () => options.final ?? null,
   };
 }

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import type { Claim } from '../../src/domain/commands.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
+import { Artifacts } from '../../src/orchestrator/artifacts.ts';
 import { INPUTS } from '../../src/handlers/inputs.ts';
 import { checkUrl } from '../../src/handlers/egress/guard.ts';
 import type { Phase } from '../../src/http/deps.ts';
@@ -44,6 +45,8 @@ export interface HttpBench {
 }
 
 export interface HttpBenchOptions {
+  /** Folder of the jobs' files. */
+  readonly artifacts?: string;
   readonly debug?: boolean;
   readonly allowedHosts?: readonly string[] | null;
   readonly maxConnections?: number;
@@ -67,7 +70,7 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
   const logged: string[] = [];
   await addJobMetrics(metrics, { store, capacity, waiters });
   const app = buildServer({
-    store, waiters, metrics, capacity, clock, policies: POLICIES, jobs: new Jobs(store), inputs: INPUTS,
+    store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies: POLICIES, jobs: new Jobs(store), inputs: INPUTS,
     log: createLogger({ level: 'info', stream: { write: (line: string) => { logged.push(line); } } }),
     refuseUrl: (url) => {
       const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });

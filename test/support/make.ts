@@ -34,6 +34,6 @@ export function job(more: Partial<Job> = {}): Job {
     id: 'job_1', type: 'noop', parentId: null, rootId: 'job_1', ordinal: null, depth: 0, spec: EMPTY_SPEC, status: 'queued', gate: 'open',
     priority: 5, dueAt: START, createdAt: START, startedAt: null, endedAt: null, expiresAt: null, deadlineAt: null, attempt: 0,
     failures: 0, interruptions: 0, crashes: 0, attemptStartedAt: null, claimedAt: null, leaseUntil: null, leaseEpoch: 0, worker: null,
-    children: NO_CHILDREN, progress: null, logBytes: 0, error: null, ...more,
+    children: NO_CHILDREN, progress: null, logBytes: 0, error: null, ending: null, ...more,
   };
 }

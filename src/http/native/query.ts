@@ -52,4 +52,5 @@ export const logsQuery = z.strictObject({
   limit: number(1, 10_000, 'Lines in one answer; default 1000').optional(),
   download: z.enum(['true', 'false', '1', '0', '']).transform((text) => text !== 'false' && text !== '0').meta({ description: 'Everything, as a file' }).optional(),
   format: z.enum(['text', 'json']).optional(),
+  stream: z.enum(['stdout', 'stderr', 'log']).optional().describe('Only what was printed there; log: what Muster and handlers said'),
 }).refine((query) => query.tail === undefined || query.offset === undefined, 'tail and offset exclude each other');

@@ -112,6 +112,7 @@ const state = z.enum(STATES).describe('PENDING until the job has ended');
 const attempt = z.object({
   number: z.int(), outcome: z.enum(['completed', 'failed', 'timed_out', 'interrupted', 'cancelled']).nullable().describe('null while it runs'),
   startedAt: instant, endedAt: instant.nullable(), error: jobError.nullable(), agentId: z.string().optional(),
+  run: z.record(z.string(), z.unknown()).optional().describe('What is known of a run outside of the server: of a container its exit code, image and times'),
 });
 export const jobSchema = z.object({
   id: jobId, type: z.string(), status, state, priority: z.int(), tags: z.array(z.string()), input: z.unknown(), result: z.unknown(), error: jobError.nullable(),
@@ -130,7 +131,12 @@ export const explainSchema = z.object({
   jobId, status, runnable: z.boolean(),
   reasons: z.array(z.object({ code: z.enum(REASON_CODES), message: z.string(), unblock: z.string() })),
 });
-export const logSchema = z.object({ lines: z.array(z.string()), offset: z.int().describe('Number of the first line, from 0'), nextOffset: z.int().nullable() });
+export const logSchema = z.object({ 
+  lines: z.array(z.string()), streams: z.array(z.enum(['stdout', 'stderr', 'log'])).describe('Where each line was printed'),
+  offset: z.int().describe('Number of the first line, from 0'), nextOffset: z.int().nullable(), total: z.int().nullable().describe('Lines kept; null when only reading on would tell'),
+  truncated: z.boolean(), droppedLines: z.int(), droppedBytes: z.int(),
+});
+export const artifactListSchema = z.object({ artifacts: z.array(z.object({ path: z.string(), size: z.int(), contentType: z.string() })) });
 export const typeSchema = z.object({ type: z.string(), limit: z.int(), running: z.int(), ready: z.boolean().describe('At least one job waits for a turn') });
 export const typeListSchema = z.object({ types: z.array(typeSchema) });
 export const problemSchema = z.object({

@@ -85,7 +85,7 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
       const seq = await store.lastSeq();
       return sendJson(reply, await fullJobText(deps, await jobs.get(id), seq));
     }
-    return sendJson(reply, jobText({ job: added, input: job.input, result: null, finalSeq: null, attempts: [] }, 'null', policies, String(cursor)), 201);
+    return sendJson(reply, jobText({ job: added, input: job.input, result: null, finalSeq: null, attempts: [], facts: [] }, 'null', policies, String(cursor)), 201);
   });
 
   instance.register((scope, _options, done) => {

@@ -4,6 +4,7 @@ import type { AttemptOutcome, NewJob } from '../../domain/commands.ts';
 import { EMPTY_SPEC, isFinal, type Job, type JobError, type JobSpec, type JobState, type JobStatus, NO_CHILDREN } from '../../domain/job.ts';
 import { maxAttemptsOf, type Policies, policyOf } from '../../domain/policy.ts';
 import { iso } from '../../orchestrator/final.ts';
+import { partSecrets } from '../../orchestrator/secrets.ts';
 import type { AttemptRecord, JobRecord } from '../../store/store.ts';
 import { Refusal } from '../problem.ts';
 import { type Submit, YEAR } from './schemas.ts';
@@ -35,8 +36,9 @@ export function fromWire(body: Submit, now: number): NewJob {
     chosen = true;
   }
   const dueAt = dueOf(body, now);
+  const { input: shown, secret } = body.type === 'container' ? partSecrets(input) : { input, secret: undefined };
   return {
-    type: body.type, input: JSON.stringify(input), spec: chosen ? (spec as JobSpec) : EMPTY_SPEC,
+    type: body.type, input: JSON.stringify(shown), ...(secret === undefined ? {} : { secret }), spec: chosen ? (spec as JobSpec) : EMPTY_SPEC,
     ...(body.priority === undefined ? {} : { priority: body.priority }),
     ...(dueAt === undefined ? {} : { dueAt }),
     ...(body.children === undefined ? {} : { children: body.children.map((child) => fromWire(child, now)) }),
@@ -70,14 +72,14 @@ export function lastAttempt(job: Job): ShownAttempt | null {
   return { number: job.attempt, outcome, startedAt: job.attemptStartedAt, endedAt: job.endedAt, error: outcome === null ? null : job.error, worker: job.worker };
 }
 
-const attemptText = (a: ShownAttempt | AttemptRecord): string =>
+const attemptText = (a: ShownAttempt | AttemptRecord, facts: string | undefined): string =>
   `{"number":${a.number},"outcome":${text(a.outcome)},"startedAt":"${iso(a.startedAt)}","endedAt":${time(a.endedAt)},"error":${text(a.error)}`
-  + `${a.worker?.startsWith('agent_') === true ? `,"agentId":"${a.worker}"` : ''}}`;
+  + `${a.worker?.startsWith('agent_') === true ? `,"agentId":"${a.worker}"` : ''}${facts === undefined ? '' : `,"run":${facts}`}}`;
 
 function attemptsText(record: JobRecord): string {
   const last = lastAttempt(record.job);
   const isKept = last !== null && record.attempts.some((attempt) => attempt.number === last.number);
-  return `[${[...record.attempts, ...(last === null || isKept ? [] : [last])].map(attemptText).join(',')}]`;
+  return `[${[...record.attempts, ...(last === null || isKept ? [] : [last])].map((one) => attemptText(one, record.facts.find(({ attempt }) => attempt === one.number)?.facts)).join(',')}]`;
 }
 
 function optionsText(spec: JobSpec): string {

@@ -4,6 +4,7 @@ import { type Answer, type Change, type Command, type Env, pick } from '../../do
 import { decide } from '../../domain/decide.ts';
 import { isFinal } from '../../domain/job.ts';
 import type { Policies } from '../../domain/policy.ts';
+import { KeepTables } from './keep-tables.ts';
 import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
 import { LogTables } from './log-table.ts';
 import { type SetEffect, Sets } from './sets.ts';
@@ -47,6 +48,7 @@ export class Engine {
   dirty = false;
   readonly #jobs: JobTable;
   readonly #log: LogTables;
+  readonly #keep: KeepTables;
   readonly #sets: Sets;
   readonly #tally: Tally;
   readonly #sources: SnapshotSources;
@@ -61,11 +63,14 @@ export class Engine {
     this.#tally = new Tally(db);
     this.#jobs = new JobTable(db, options.policies);
     this.#log = new LogTables(db);
+    this.#keep = new KeepTables(db);
     this.#sets = new Sets(db, this.#tally);
     this.#sources = {
       jobs: this.#jobs,
       known: (scope, key) => this.#log.known(scope, key),
       treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
+      secret: (key) => this.#keep.secret(key),
+      kept: (key) => this.#keep.kept(key),
     };
     this.#forgetKeys = db.prepare('DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)');
   }
@@ -82,6 +87,7 @@ export class Engine {
       first.answer.claimed.push(...answer.claimed);
       first.answer.refused.push(...answer.refused);
       first.answer.revoked.push(...answer.revoked);
+      first.answer.stopping.push(...answer.stopping);
       queue.unshift(...again);
     }
     return first.answer;
@@ -149,6 +155,7 @@ export class Engine {
         const placed = this.#jobs.insert(job, job.parentId === null ? null : at(job.parentId), now);
         write.loaded.keep(placed);
         this.#log.addInput(placed.key, change.input);
+        if (change.secret !== undefined) this.#keep.addSecret(placed.key, change.secret);
         this.#tally.move(job.type, null, job.status);
         return null;
       }
@@ -162,10 +169,12 @@ export class Engine {
       }
       case 'event': {
         const seq = this.#log.append(change.event, at(change.event.jobId));
+        if (change.bytes !== undefined) this.#keep.addOutput(seq, at(change.event.jobId).key, change.bytes);
         if (change.final === true) write.finals.set(change.event.jobId, seq);
         return null;
       }
       case 'attempt': this.#log.addAttempt(at(change.jobId).key, change); return null;
+      case 'keep': this.#keep.put(at(change.jobId).key, change.attempt, change.keep); return null;
       case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
       default:
         this.#flush(write, now);

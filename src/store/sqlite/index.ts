@@ -170,6 +170,8 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     children: (parentId, status, after, limit) => read(() => reader.children(parentId, status, after, limit)),
     childResults: (parentId, maxBytes) => read(() => reader.childResults(parentId, maxBytes)),
     events: (scope, after, limit, types) => read(() => reader.events(scope, after, limit, types)),
+    logs: (jobId, from, limit) => read(() => reader.logs(jobId, from, limit)),
+    printed: (jobId) => read(() => reader.printed(jobId)),
     lastSeq: () => read(() => reader.lastSeq()),
     floorSeq: () => read(() => reader.floorSeq()),
     hasReady: (type) => read(() => reader.hasReady(type)),

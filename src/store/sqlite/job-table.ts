@@ -6,7 +6,7 @@ import { parsed } from './log-table.ts';
 
 const MUTABLE = `status, gate, ready, alarm_at, priority, due_at, started_at, ended_at, expires_at, deadline_at, attempt,
   failures, interruptions, crashes, attempt_started_at, claimed_at, lease_until, lease_epoch, worker, child_total,
-  child_open, child_waiting, child_completed, child_failed, child_cancelled, progress, log_bytes, error`;
+  child_open, child_waiting, child_completed, child_failed, child_cancelled, progress, log_bytes, error, ending`;
 const READY_COLUMN = 2;
 const ALARM_COLUMN = 3;
 const columns = MUTABLE.split(',').map((name) => name.trim());
@@ -62,6 +62,7 @@ export function toJob(row: JobRow, parentId: string | null, rootId: string): Job
   const spec = row[7] as string | null;
   const total = row[28] as number;
   const error = row[36] as string | null;
+  const ending = row[37] as string | null;
   return {
     id: row[1] as string, type: row[2] as string, parentId, rootId, ordinal: row[5] as number | null, depth: row[6] as number,
     spec: spec === null ? EMPTY_SPEC : parsed<JobSpec>(spec, `job ${String(row[1])}`), createdAt: row[8] as number,
@@ -75,6 +76,7 @@ export function toJob(row: JobRow, parentId: string | null, rootId: string): Job
       total, open: row[29] as number, waiting: row[30] as number, completed: row[31] as number, failed: row[32] as number, cancelled: row[33] as number,
     },
     progress: row[34] as number | null, logBytes: row[35] as number, error: error === null ? null : parsed(error, `the error of job ${String(row[1])}`),
+    ending: ending === null ? null : parsed(ending, `the end of job ${String(row[1])}`),
   };
 }
 
@@ -221,6 +223,7 @@ export class JobTable {
       job.expiresAt, job.deadlineAt, job.attempt, job.failures, job.interruptions, job.crashes, job.attemptStartedAt,
       job.claimedAt, job.leaseUntil, job.leaseEpoch, job.worker, c.total, c.open, c.waiting, c.completed, c.failed,
       c.cancelled, job.progress, job.logBytes, job.error === null ? null : JSON.stringify(job.error),
+      job.ending === null ? null : JSON.stringify(job.ending),
     ];
   }
 }

@@ -6,10 +6,11 @@ import { EMPTY_SPEC, type Job, NO_CHILDREN } from '../../domain/job.ts';
 const PLAIN_JOB: Omit<Job, 'id' | 'type' | 'rootId' | 'createdAt'> = {
   parentId: null, ordinal: null, depth: 0, spec: EMPTY_SPEC, status: 'queued', gate: 'open', priority: 5, dueAt: null, startedAt: null,
   endedAt: null, expiresAt: null, deadlineAt: null, attempt: 0, failures: 0, interruptions: 0, crashes: 0, attemptStartedAt: null,
-  claimedAt: null, leaseUntil: null, leaseEpoch: 0, worker: null, children: NO_CHILDREN, progress: null, logBytes: 0, error: null,
+  claimedAt: null, leaseUntil: null, leaseEpoch: 0, worker: null, children: NO_CHILDREN, progress: null, logBytes: 0, error: null, ending: null,
 };
 const PLAIN_CLAIM: Omit<Claim, 'id' | 'type' | 'input' | 'rootId' | 'createdAt' | 'claimedAt'> = {
   epoch: 1, attempt: 1, failures: 0, parentId: null, spec: EMPTY_SPEC, children: NO_CHILDREN, priority: 5,
+  secret: null, kept: null, ending: null,
 };
 const NOTHING = emptyAnswer();
 
@@ -37,6 +38,7 @@ export function packAnswer(answer: Answer): PackedAnswer {
   if (answer.replayed !== null) packed.replayed = answer.replayed;
   if (answer.refused.length > 0) packed.refused = answer.refused;
   if (answer.revoked.length > 0) packed.revoked = answer.revoked;
+  if (answer.stopping.length > 0) packed.stopping = answer.stopping;
   if (answer.seen !== NOTHING.seen) packed.seen = answer.seen;
   return packed;
 }

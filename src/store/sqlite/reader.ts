@@ -1,5 +1,6 @@
 // Reads: a read-only connection, short statements, pages, no iterator across an await.
 import type Database from 'better-sqlite3';
+import type { OutputTotals } from '../../domain/commands.ts';
 import type { EventType } from '../../domain/event.ts';
 import type { JobStatus } from '../../domain/job.ts';
 import type { Job } from '../../domain/job.ts';
@@ -8,6 +9,7 @@ import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobRecord, Page
 import { ANY_TYPE, JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
 import { checksum, DamagedRow, parsed } from './log-table.ts';
 import { FEW, listSql } from './list.ts';
+import { HOT_OUTPUT_SQL, isOutput, outputOf, pageOf, type LogRow } from './output.ts';
 
 const EVENT = 'e.seq, j.id, e.type, e.at, e.data, e.sum, e.root_key';
 export const HOT_READ_SQL = {
@@ -144,6 +146,21 @@ export class Reader {
     return this.#events(sql(children === 0 ? HOT_READ_SQL.eventsOfChild : HOT_READ_SQL.eventsBelow), [key, ...bound]);
   }
 
+  /** Each job's own events are found by its tree, or by itself below one. */
+  logs(id: string, from: { after: number } | { before: number }, limit: number): { events: StoredEvent[]; more: boolean } {
+    return this.#together(() => {
+      const row = this.#raw(HOT_READ_SQL.job).get(id) as JobRow | undefined;
+      if (row === undefined) return { events: [], more: false };
+      const [key, parent, root] = [row[0], row[3], row[4]] as [number, number | null, number];
+      const isBack = 'before' in from;
+      const sql = HOT_OUTPUT_SQL[parent === null ? (isBack ? 'rootBefore' : 'rootAfter') : isBack ? 'childBefore' : 'childAfter'];
+      const rows = this.#raw(sql).iterate(key, isBack ? from.before : from.after, limit + 1) as IterableIterator<LogRow>;
+      return pageOf(rows, id, this.#rootId(root), limit, isBack, (seq) => this.#output(seq));
+    });
+  }
+  printed(id: string): OutputTotals | null { return (this.#prepare(HOT_OUTPUT_SQL.totals).raw(false).get(id) as OutputTotals | undefined) ?? null; }
+  #output(seq: number): Uint8Array | null { return outputOf(this.#raw(HOT_OUTPUT_SQL.bytes).get(seq) as [Uint8Array, number] | undefined, seq); }
+
   lastSeq(): number { return Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
   newestAt(): number | null { return (this.#raw('SELECT at FROM event ORDER BY seq DESC LIMIT 1').get() as [number] | undefined)?.[0] ?? null; }
   floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
@@ -158,7 +175,8 @@ export class Reader {
   #events(sql: string, params: (number | string)[]): StoredEvent[] {
     return (this.#raw(sql).all(params) as EventRow[]).map(([seq, jobId, type, at, data, sum, rootKey]) => {
       if (checksum(data) !== sum) throw new DamagedRow(`event ${seq}`);
-      return { seq, jobId, rootId: this.#rootId(rootKey), type, at, data };
+      const event = { seq, jobId, rootId: this.#rootId(rootKey), type, at, data };
+      return isOutput(type, data) ? { ...event, bytes: this.#output(seq) } : event;
     });
   }
 
@@ -194,6 +212,7 @@ export class Reader {
     return {
       job: placed.job, input: input[0], finalSeq: placed.finalSeq,
       result: final === undefined ? null : resultOf(final[0], final[1], placed.job.id),
+      facts: placed.job.attempt === 0 ? [] : (this.#prepare(HOT_OUTPUT_SQL.facts).raw(false).all(placed.key) as JobRecord['facts']),
       attempts: attempts.map((attempt) => ({ ...attempt, error: attempt.error === null ? null : parsed(attempt.error, `an attempt of job ${placed.job.id}`) })),
     };
   }
@@ -205,7 +224,7 @@ export class Reader {
     const idOf = (key: number): string => (this.#raw(HOT_READ_SQL.idOf).get(key) as [string])[0];
     const rootId = row[4] === row[0] ? (row[1] as string) : this.#rootId(row[4] as number);
     return {
-      key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[37] as number | null,
+      key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[38] as number | null,
       job: toJob(row, parentKey === null ? null : idOf(parentKey), rootId),
     };
   }

@@ -34,7 +34,7 @@ const LET_GO = `
 // A cancelled batch's open children are cancelled with it, unless it let them go.
 const CUT_JOBS = `
   UPDATE job SET status = 'cancelled', ended_at = @now, ready = 0, gate = 'open', alarm_at = NULL, lease_until = NULL, worker = NULL,
-    error = @error, final_seq = (SELECT seq FROM temp.cut WHERE cut.key = job.key),
+    ending = NULL, error = @error, final_seq = (SELECT seq FROM temp.cut WHERE cut.key = job.key),
     child_cancelled = child_cancelled + iif(coalesce(json_extract(spec, '$.onParentCancel'), 'cancel') = 'cancel', child_open, 0),
     child_open = iif(coalesce(json_extract(spec, '$.onParentCancel'), 'cancel') = 'cancel', 0, child_open),
     child_waiting = 0
@@ -82,6 +82,9 @@ const TREE = `WITH RECURSIVE tree(key) AS (SELECT @root UNION ALL SELECT c.key F
 // Only roots are removed, and every event names its root. By job_key this read the whole log: that index is for children only.
 const REMOVE = {
   events: 'DELETE FROM event WHERE root_key = @root',
+  output: 'DELETE FROM output WHERE job_key IN (SELECT key FROM temp.cut)',
+  kept: 'DELETE FROM kept WHERE job_key IN (SELECT key FROM temp.cut)',
+  secrets: 'DELETE FROM secret WHERE job_key IN (SELECT key FROM temp.cut)',
   attempts: 'DELETE FROM attempt WHERE job_key IN (SELECT key FROM temp.cut)',
   inputs: 'DELETE FROM input WHERE job_key IN (SELECT key FROM temp.cut)',
   tags: 'DELETE FROM job_tag WHERE job_key IN (SELECT key FROM temp.cut)',
@@ -164,7 +167,7 @@ export class Sets {
     this.#run(TREE, { root });
     this.#moved(null);
     this.#run(REMOVE.events, { root });
-    for (const sql of [REMOVE.attempts, REMOVE.inputs, REMOVE.tags, REMOVE.unlink, REMOVE.jobs]) this.#run(sql, {});
+    for (const sql of [REMOVE.output, REMOVE.kept, REMOVE.secrets, REMOVE.attempts, REMOVE.inputs, REMOVE.tags, REMOVE.unlink, REMOVE.jobs]) this.#run(sql, {});
   }
 
   treeOpen(root: number): boolean {

@@ -1,5 +1,5 @@
 // The rows a command locks, as the domain sees them, with where each one stands in the file.
-import type { Pick, Snapshot } from '../../domain/commands.ts';
+import type { Kept, Pick, Snapshot } from '../../domain/commands.ts';
 import type { Job } from '../../domain/job.ts';
 import { checksum, DamagedRow } from './log-table.ts';
 import { type JobRow, type JobTable, type Placed, toJob } from './job-table.ts';
@@ -77,7 +77,7 @@ export class Loaded {
     const parentKey = row[3] as number | null;
     const parent = parentKey === null ? undefined : this.key(parentKey);
     const job = toJob(row, parent?.job.id ?? null, parent?.job.rootId ?? (row[1] as string));
-    const placed: Placed = { key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[37] as number | null, job };
+    const placed: Placed = { key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[38] as number | null, job };
     this.keep(placed);
     return placed;
   }
@@ -87,10 +87,12 @@ export interface SnapshotSources {
   readonly jobs: JobTable;
   readonly known: (scope: string, key: string) => Snapshot['known'];
   readonly treeOpen: (rootKey: number) => boolean;
+  readonly secret: (key: number) => string | null;
+  readonly kept: (key: number) => Kept | null;
 }
 
 /** Where readyRows puts the input, behind the job's own columns. */
-const INPUT_COLUMN = 38;
+const INPUT_COLUMN = 39;
 
 const present = (placed: Placed | undefined): Job[] => (placed === undefined ? [] : [placed.job]);
 
@@ -116,6 +118,8 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSource
   const base = {
     job: (id: string) => loaded.id(id)?.job,
     input: (id: string) => { const text = inputs.get(id); return text === undefined ? 'null' : text; },
+    secret: (id: string) => { const key = loaded.id(id)?.key; return key === undefined ? null : sources.secret(key); },
+    kept: (id: string) => { const key = loaded.id(id)?.key; return key === undefined ? null : sources.kept(key); },
     found: [] as readonly Job[],
     known: null as Snapshot['known'],
     treeOpen: false,

@@ -220,9 +220,10 @@ describe('logs', () => {
     expect([first.headers['content-type'], first.body]).toEqual(['text/plain; charset=utf-8', `${lines.slice(0, 1_000).join('\n')}\n`]);
     const next = /<([^>]+)>; rel="next"/.exec(first.headers.link as string)?.[1] ?? '';
     expect((await bench.inject({ method: 'GET', url: next })).body).toBe(`${lines.slice(1_000, 2_000).join('\n')}\n`);
+    const whole = { truncated: false, droppedLines: 0, droppedBytes: 0 };
     expect((await read('?tail=3')).body).toBe(`${lines.slice(-3).join('\n')}\n`);
-    expect(logSchema.strict().parse((await read('?tail=2&format=json')).json())).toEqual({ lines: lines.slice(-2), offset: 2_343, nextOffset: null });
-    expect(logSchema.strict().parse((await read('?offset=5&limit=2&format=json')).json())).toEqual({ lines: lines.slice(5, 7), offset: 5, nextOffset: 7 });
+    expect(logSchema.strict().parse((await read('?tail=2&format=json')).json())).toEqual({ ...whole, lines: lines.slice(-2), streams: ['log', 'log'], offset: 2_343, nextOffset: null, total: 2_345 });
+    expect(logSchema.strict().parse((await read('?offset=5&limit=2&format=json')).json())).toEqual({ ...whole, lines: lines.slice(5, 7), streams: ['log', 'log'], offset: 5, nextOffset: 7, total: null });
     expect((await read('?offset=2345')).body).toBe('');
     const file = await read('?download');
     expect([file.body, file.headers['content-disposition']]).toEqual([`${lines.join('\n')}\n`, `attachment; filename="${id}.log"`]);

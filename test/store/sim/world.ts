@@ -58,7 +58,7 @@ export class World {
     return (this.#rows.all() as JobRow[]).map((row) => {
       ids.set(row[0] as number, row[1] as string);
       return {
-        key: row[0] as number, ready: row[11] === 1, alarmAt: row[12] as number | null, finalSeq: row[37] as number | null,
+        key: row[0] as number, ready: row[11] === 1, alarmAt: row[12] as number | null, finalSeq: row[38] as number | null,
         job: toJob(row, row[3] === null ? null : (ids.get(row[3] as number) ?? '?'), ids.get(row[4] as number) ?? '?'),
       };
     });

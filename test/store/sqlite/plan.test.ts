@@ -3,6 +3,8 @@ import type Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newJobId } from '../../../src/store/sqlite/ids.ts';
 import { openCore } from '../../../src/store/sqlite/core.ts';
+import { HOT_KEEP_SQL } from '../../../src/store/sqlite/keep-tables.ts';
+import { HOT_OUTPUT_SQL } from '../../../src/store/sqlite/output.ts';
 import { HOT_JOB_SQL } from '../../../src/store/sqlite/job-table.ts';
 import { listSql } from '../../../src/store/sqlite/list.ts';
 import { childrenSql, HOT_READ_SQL } from '../../../src/store/sqlite/reader.ts';
@@ -33,7 +35,7 @@ const program = (sql: string): string[] => (db.prepare(`EXPLAIN ${sql}`).all() a
 /** A scan of job, event, input, attempt or a key, under any of their aliases. Lists in parameters and what a query made itself may be scanned. */
 const scans = (plan: readonly string[]): string[] => plan.filter((step) => /^SCAN (job|event|input|attempt|job_tag|idempotency|[jecip])\b/.test(step));
 
-test.each(Object.entries({ ...HOT_JOB_SQL, ...HOT_READ_SQL, ...HOT_SET_SQL }))('%s scans nothing', (_, sql) => {
+test.each(Object.entries({ ...HOT_JOB_SQL, ...HOT_READ_SQL, ...HOT_SET_SQL, ...HOT_KEEP_SQL, ...HOT_OUTPUT_SQL }))('%s scans nothing', (_, sql) => {
   const plan = planOf(sql);
   expect(plan.length).toBeGreaterThan(0);
   expect(scans(plan)).toEqual([]);

@@ -14,14 +14,21 @@ const columns = MUTABLE.split(',').map((name) => name.trim());
 // A new job sets what can differ; the rest are the schema's defaults (binding a value costs as much as storing it).
 const INSERT = `INSERT INTO job (key, id, type, parent_key, root_key, ordinal, depth, spec, created_at, status, gate, ready, alarm_at, priority,
   due_at, expires_at, deadline_at, child_total, child_open, child_waiting) VALUES (${Array.from({ length: 20 }, () => '?').join(', ')})`;
-// Only what changed is set, and rows that change alike are set together: a claim of 250 is one statement, not 250.
+// Only what changed is set, and rows that change alike are set together: a claim of 500 is one statement, not 500.
 // (An UPDATE that names a column rewrites every index on it, changed or not; naming all 29 cost twice as much.)
-// Keys travel as one JSON list of numbers: binding 250 values, or pairs to be taken apart, cost a third more.
-const update = (changed: readonly number[]): string =>
-  `UPDATE job SET ${changed.map((i) => `${columns[i]} = ?`).join(', ')} WHERE key IN (SELECT value FROM json_each(?))`;
+// OR FAIL: whatever fails ends in the rollback of all, so SQLite need not keep a copy of each page for this statement alone.
+const setting = (changed: readonly number[], more: readonly string[] = []): string => `UPDATE OR FAIL job SET ${[...changed.map((i) => `${columns[i]} = ?`), ...more].join(', ')}`;
+// Neighbours, as jobs are that came together: without a subquery SQLite changes each row where it finds it. With a list it
+// makes a table of the keys, then one of the rows found, and looks each up again: twice the price.
+const updateRun = (changed: readonly number[]): string => `${setting(changed)} WHERE key BETWEEN ? AND ?`;
 // Ends of one command stand in a row in the log, so the n-th job's final event is the first one's seq + n.
-const updateEnded = (changed: readonly number[]): string => `UPDATE job SET ${[...changed.map((i) => `${columns[i]} = ?`), 'final_seq = v.seq'].join(', ')}
-  FROM (SELECT value AS key, ? + key AS seq FROM json_each(?)) AS v WHERE job.key = v.key`;
+const endRun = (changed: readonly number[]): string => `${setting(changed, ['final_seq = key + ?'])} WHERE key BETWEEN ? AND ?`;
+// Keys travel as one JSON list of numbers: binding 250 values, or pairs to be taken apart, cost a third more.
+const updateList = (changed: readonly number[]): string => `${setting(changed)} WHERE key IN (SELECT value FROM json_each(?))`;
+const endList = (changed: readonly number[]): string =>
+  `${setting(changed, ['final_seq = v.seq'])} FROM (SELECT value AS key, ? + key AS seq FROM json_each(?)) AS v WHERE job.key = v.key`;
+/** Neighbours in a run, on average, from which a statement for each run is cheaper than one with a list: a call costs as much as 4 rows. */
+const RUN_MIN = 8;
 const NEWEST = 'SELECT max(key) FROM job';
 const UPDATE_SPEC = 'UPDATE job SET spec = ? WHERE key = ?';
 export const JOB_COLUMNS = `key, id, type, parent_key, root_key, ordinal, depth, spec, created_at, ${MUTABLE}, final_seq`;
@@ -36,7 +43,7 @@ const READY = `SELECT ${JOB_COLUMNS.split(', ').map((name) => `j.${name.trim()}`
 
 /** Statements the plan test reads: none may scan. */
 export const HOT_JOB_SQL = {
-  READY, DUE, LEASED, NEWEST, UPDATE: update([0]), UPDATE_SPEC, UPDATE_ENDED: updateEnded([0]), byId: `SELECT ${JOB_COLUMNS} FROM job WHERE id = ?`, byKey: `SELECT ${JOB_COLUMNS} FROM job WHERE key = ?`,
+  READY, DUE, LEASED, NEWEST, UPDATE_RUN: updateRun([0]), END_RUN: endRun([0]), UPDATE_LIST: updateList([0]), END_LIST: endList([0]), UPDATE_SPEC, byId: `SELECT ${JOB_COLUMNS} FROM job WHERE id = ?`, byKey: `SELECT ${JOB_COLUMNS} FROM job WHERE key = ?`,
 };
 
 /** The row as SQLite gives it in raw mode, in the order of JOB_COLUMNS. */
@@ -118,6 +125,17 @@ function fits(group: Group, old: readonly Cell[], next: readonly Cell[], ended: 
   return at === group.changed.length;
 }
 
+/** The keys as runs of neighbours; `at` is where in the list a run begins. */
+function runsOf(keys: readonly number[]): { readonly at: number; readonly first: number; last: number }[] {
+  const runs: { readonly at: number; readonly first: number; last: number }[] = [];
+  for (const [at, key] of keys.entries()) {
+    const run = runs.at(-1);
+    if (run !== undefined && key === run.last + 1) run.last = key;
+    else runs.push({ at, first: key, last: key });
+  }
+  return runs;
+}
+
 export class JobTable {
   readonly #insert; readonly #updateSpec; readonly #byId; readonly #byKey;
   readonly #ready; readonly #due; readonly #leased; readonly #insertTag; readonly #dropTags; readonly #setAside;
@@ -192,10 +210,20 @@ export class JobTable {
       last.keys.push(before.key);
       if (job.spec !== before.job.spec) this.#setSpec(before.key, job.spec);
     }
-    for (const { changed, values, ended, finalSeq, keys } of groups) {
+    for (const group of groups) this.#writeGroup(group);
+  }
+
+  #writeGroup({ changed, values, ended, finalSeq, keys }: Group): void {
+    const runs = runsOf(keys);
+    if (runs.length > 1 && keys.length < runs.length * RUN_MIN) {
       const list = `[${keys.join()}]`;
-      if (ended) this.#prepared(updateEnded(changed)).run(...values, finalSeq, list);
-      else this.#prepared(update(changed)).run(...values, list);
+      if (ended) this.#prepared(endList(changed)).run(...values, finalSeq, list);
+      else this.#prepared(updateList(changed)).run(...values, list);
+      return;
+    }
+    for (const { at, first, last } of runs) {
+      if (ended) this.#prepared(endRun(changed)).run(...values, finalSeq === null ? null : finalSeq + at - first, first, last);
+      else this.#prepared(updateRun(changed)).run(...values, first, last);
     }
   }
 

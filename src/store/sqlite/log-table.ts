@@ -34,10 +34,11 @@ const UNWRITTEN_MAX = 1_000;
 const BLOCK = 32;
 /** From here on a run of events that say the same of one job after the other is cheaper as a list of keys. */
 const RUN_MIN = 4;
+// OR FAIL: see job-table.ts.
 const insertEvents = (rows: number): string =>
-  `INSERT INTO event (seq, job_key, root_key, at, type, data, sum) VALUES ${Array.from({ length: rows }, () => '(?, ?, ?, ?, ?, ?, ?)').join(', ')}`;
+  `INSERT OR FAIL INTO event (seq, job_key, root_key, at, type, data, sum) VALUES ${Array.from({ length: rows }, () => '(?, ?, ?, ?, ?, ?, ?)').join(', ')}`;
 // 250 claims say the same of 250 jobs: per event a third of the cost of its own values. No root given: each is its own.
-const INSERT_RUN = `INSERT INTO event (seq, job_key, root_key, at, type, data, sum)
+const INSERT_RUN = `INSERT OR FAIL INTO event (seq, job_key, root_key, at, type, data, sum)
   SELECT ? + key, value, coalesce(?, value), ?, ?, ?, ? FROM json_each(?)`;
 
 interface Unwritten {

@@ -23,14 +23,17 @@ beforeAll(() => {
 });
 afterAll(() => core.close());
 
-function planOf(sql: string): string[] {
+/** Something for each of a statement's parameters. */
+function paramsOf(sql: string): unknown[] {
   const names = [...new Set([...sql.matchAll(/@(\w+)/g)].map((match) => match[1]!))];
-  const params = names.length > 0 ? [Object.fromEntries(names.map((name) => [name, 1]))] : Array.from({ length: sql.split('?').length - 1 }, () => 1);
-  return (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...params) as { detail: string }[]).map((row) => row.detail);
+  return names.length > 0 ? [Object.fromEntries(names.map((name) => [name, 1]))] : Array.from({ length: sql.split('?').length - 1 }, () => 1);
+}
+function planOf(sql: string): string[] {
+  return (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...paramsOf(sql)) as { detail: string }[]).map((row) => row.detail);
 }
 
 /** The steps of SQLite's virtual machine: a `Next` is a loop. */
-const program = (sql: string): string[] => (db.prepare(`EXPLAIN ${sql}`).all() as { opcode: string }[]).map((row) => row.opcode);
+const program = (sql: string): string[] => (db.prepare(`EXPLAIN ${sql}`).all(...paramsOf(sql)) as { opcode: string }[]).map((row) => row.opcode);
 
 /** A scan of job, event, input, attempt or a key, under any of their aliases. Lists in parameters and what a query made itself may be scanned. */
 const scans = (plan: readonly string[]): string[] => plan.filter((step) => /^SCAN (job|event|input|attempt|job_tag|idempotency|[jecip])\b/.test(step));
@@ -90,10 +93,15 @@ test('the newest key and cursor are read off the end of their table', () => {
   for (const sql of [HOT_JOB_SQL.NEWEST, HOT_READ_SQL.lastSeq]) expect(program(sql)).not.toContain('Next');
 });
 
+test('neighbours are changed where they are found, without a table of their keys', () => {
+  for (const sql of [HOT_JOB_SQL.UPDATE_RUN, HOT_JOB_SQL.END_RUN]) expect(program(sql)).not.toContain('OpenEphemeral');
+});
+
 test('this test sees a scan', () => {
   expect(scans(planOf('DELETE FROM event WHERE job_key IN (SELECT key FROM temp.cut)'))).toHaveLength(1);
   expect(sorts(planOf('SELECT id FROM job WHERE parent_key = 1 ORDER BY key'))).toHaveLength(1);
   expect(program('SELECT min(at) FROM event')).toContain('Next');
+  expect(program(HOT_JOB_SQL.UPDATE_LIST)).toContain('OpenEphemeral');
   expect(scans(planOf("SELECT id FROM job WHERE worker = 'x' AND log_bytes > 5"))).toHaveLength(1);
   expect(scans(planOf('SELECT e.seq FROM event e WHERE e.at > 5'))).toHaveLength(1);
 });

@@ -8,6 +8,8 @@ import { DEFAULT_POLICY } from '../src/domain/policy.ts';
 import { buildServer } from '../src/http/server.ts';
 import { Artifacts } from '../src/orchestrator/artifacts.ts';
 import { Jobs } from '../src/orchestrator/jobs.ts';
+import { ScheduleTimes } from '../src/orchestrator/schedule-times.ts';
+import { Schedules } from '../src/orchestrator/schedules.ts';
 import { Waiters } from '../src/orchestrator/wait.ts';
 import { Dispatcher } from '../src/runtime/dispatcher.ts';
 import { Sweeper } from '../src/runtime/sweeper.ts';
@@ -32,7 +34,7 @@ const dispatcher = new Dispatcher({ store, jobs, registry, clock, report: log, f
 jobs.attach(dispatcher);
 const sweeper = new Sweeper(store, jobs, clock, log);
 const app = buildServer({
-  store, jobs, artifacts: new Artifacts('/nonexistent'), waiters: new Waiters(store, clock), metrics: createMetrics(), clock, policies, log, version: '0', inputs: INPUTS, capacity: dispatcher,
+  store, jobs, artifacts: new Artifacts('/nonexistent'), schedules: new Schedules({ store, jobs, clock, times: new ScheduleTimes() }), waiters: new Waiters(store, clock), metrics: createMetrics(), clock, policies, log, version: '0', inputs: INPUTS, capacity: dispatcher,
   phase: () => 'ready', debug: false, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, refuseUrl: () => null,
 });
 await app.listen({ host: '127.0.0.1', port: 0 });

@@ -12,6 +12,8 @@ import { submitSchemas } from '../src/http/native/schemas.ts';
 import { buildServer } from '../src/http/server.ts';
 import { Artifacts } from '../src/orchestrator/artifacts.ts';
 import { Jobs } from '../src/orchestrator/jobs.ts';
+import { ScheduleTimes } from '../src/orchestrator/schedule-times.ts';
+import { Schedules } from '../src/orchestrator/schedules.ts';
 import { Waiters } from '../src/orchestrator/wait.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import type { Store } from '../src/store/store.ts';
@@ -33,8 +35,9 @@ function stub() {
   };
   const store = part as Store; // nothing else is called on the way of a POST
   const config = readConfig({});
+  const jobs = new Jobs(store);
   return buildServer({
-    store, jobs: new Jobs(store), artifacts: new Artifacts('/nonexistent'), waiters: new Waiters(store, systemClock), metrics: createMetrics(), clock: systemClock, policies: {},
+    store, jobs, artifacts: new Artifacts('/nonexistent'), schedules: new Schedules({ store, jobs, clock: systemClock, times: new ScheduleTimes() }), waiters: new Waiters(store, systemClock), metrics: createMetrics(), clock: systemClock, policies: {},
     log: createLogger({ level: 'warn' }), version: '0', inputs: INPUTS, capacity: { list: () => [], set: () => {} }, phase: () => 'ready',
     debug: false, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, refuseUrl: () => null,
   });

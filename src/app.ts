@@ -16,9 +16,12 @@ import { Streams } from './http/stream.ts';
 import { Artifacts } from './orchestrator/artifacts.ts';
 import { finalBody } from './orchestrator/final.ts';
 import { Jobs } from './orchestrator/jobs.ts';
+import { ScheduleTimes } from './orchestrator/schedule-times.ts';
+import { Schedules } from './orchestrator/schedules.ts';
 import { Waiters } from './orchestrator/wait.ts';
 import { Dispatcher, LOCAL_WORKER } from './runtime/dispatcher.ts';
 import { Feed } from './runtime/feed.ts';
+import { Scheduler } from './runtime/scheduler.ts';
 import { recover, Sweeper } from './runtime/sweeper.ts';
 import { catchUp, ClockWatch, createSteadyClock } from './runtime/steady-clock.ts';
 import { openStore, type StoreOptions } from './store/sqlite/index.ts';
@@ -26,6 +29,7 @@ import { addJobMetrics } from './telemetry/job-metrics.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { addRuntimeMetrics } from './telemetry/runtime-metrics.ts';
+import { addScheduleMetrics } from './telemetry/schedule-metrics.ts';
 
 /** What runs may end by itself for this long when the server stops; then it is interrupted, which burns no retry. */
 const STOP_GRACE = 2_000;
@@ -94,13 +98,17 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   });
   jobs.attach(dispatcher);
   const sweeper = new Sweeper(store, jobs, clock, log, () => dispatcher.unheard());
-  const watch = new ClockWatch(clock, store, log, () => sweeper.replan());
+  const times = new ScheduleTimes();
+  const schedules = new Schedules({ store, jobs, clock, times });
+  const scheduler = new Scheduler({ store, jobs, clock, times, report: log, onServed: addScheduleMetrics(metrics, store) });
+  schedules.attach(() => scheduler.changed());
+  const watch = new ClockWatch(clock, store, log, () => { sweeper.replan(); scheduler.replan(); });
   const artifacts = new Artifacts(`${config.db}.artifacts`);
   const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
   await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });
 
   const server = buildServer({
-    store, jobs, waiters, artifacts, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
+    store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
     phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
     refuseUrl: (url) => {
       const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
@@ -127,6 +135,7 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   tools.url = config.arenaUrl ?? url;
   dispatcher.start();
   sweeper.start();
+  scheduler.start();
   watch.start();
   phase = 'ready';
 
@@ -134,6 +143,7 @@ export async function startApp({ config, clock: machine, log, version, onFailure
     phase = 'stopping'; // /ready says so, new writes are refused
     dispatcher.pauseClaims();
     await watch.stop();
+    await scheduler.stop();
     await sweeper.stop();
     const stopRuns = dispatcher.stop(STOP_GRACE);
     const inLine = lastInLine(server.server);

@@ -4,6 +4,8 @@ import type { NewEvent } from './event.ts';
 import type { ChildCounts, FinalStatus, Gate, Job, JobError, JobSpec } from './job.ts';
 import type { Outcome } from './outcome.ts';
 import type { Policies } from './policy.ts';
+import type { JobTemplate, Run, Schedule } from './schedule.ts';
+import type { ScheduleCommand } from './schedule-commands.ts';
 
 /** A job, or a tree of them, as asked for: defaults resolved, nothing stored yet. */
 export interface NewJob {
@@ -94,7 +96,9 @@ export type Command =
   | { readonly kind: 'tick'; readonly limit: number; readonly spareLeases: boolean; readonly unheard?: number | null }
   /** Leases of in-process workers, which died with an earlier process. */
   | { readonly kind: 'recover'; readonly worker: string; readonly limit: number }
+  | ScheduleCommand
   /** Follow-ups of a decision, never sent from outside. */
+  | { readonly kind: 'track'; readonly jobId: string }
   | { readonly kind: 'judge'; readonly jobId: string }
   | { readonly kind: 'callbacks'; readonly jobIds: readonly string[] }
   | { readonly kind: 'end'; readonly jobId: string; readonly status: Exclude<FinalStatus, 'completed'>; readonly error: JobError };
@@ -114,7 +118,9 @@ export type Pick =
   | { readonly kind: 'ready'; readonly type: string; readonly limit: number }
   | { readonly kind: 'due'; readonly limit: number }
   | { readonly kind: 'leased'; readonly worker: string; readonly limit: number }
-  | { readonly kind: 'tree'; readonly id: string };
+  | { readonly kind: 'tree'; readonly id: string }
+  /** Schedules by id; none where one is added. */
+  | { readonly kind: 'schedules'; readonly ids: readonly string[] };
 
 export interface Snapshot {
   /** A picked job or one of their ancestors. */
@@ -130,6 +136,14 @@ export interface Snapshot {
   readonly known: { readonly bodyHash: string; readonly jobIds: readonly string[] } | null;
   /** Some job of the picked tree is not final. */
   readonly treeOpen: boolean;
+  readonly schedule: (id: string) => Schedule | undefined;
+  /** null = the disk changed it. */
+  readonly template: (scheduleId: string) => JobTemplate | null;
+  readonly run: (scheduleId: string, nominalAt: number) => Run | undefined;
+  /** The oldest run that waits for the one before it. */
+  readonly nextBuffered: (scheduleId: string) => Run | undefined;
+  /** Jobs of the schedule's open runs. */
+  readonly openJobs: (scheduleId: string) => readonly string[];
 }
 
 /** What a handler finds of the attempts before, its own included when it was taken up again. */
@@ -154,7 +168,11 @@ export type Change =
   /** Queue the failed and cancelled descendants again, and correct the counters of all that are touched. */
   | { readonly kind: 'reopen'; readonly parentId: string }
   | { readonly kind: 'remember'; readonly claim: IdempotencyClaim; readonly jobIds: readonly string[] }
-  | { readonly kind: 'remove'; readonly rootId: string };
+  | { readonly kind: 'remove'; readonly rootId: string }
+  | { readonly kind: 'addSchedule'; readonly schedule: Schedule; readonly template: JobTemplate }
+  | { readonly kind: 'putSchedule'; readonly schedule: Schedule; readonly template?: JobTemplate }
+  | { readonly kind: 'removeSchedule'; readonly scheduleId: string }
+  | { readonly kind: 'addRun' | 'putRun'; readonly run: Run };
 
 export type AttemptOutcome = 'completed' | 'failed' | 'timed_out' | 'interrupted' | 'cancelled';
 
@@ -201,9 +219,15 @@ export interface Answer {
   stopping: LeaseRef[];
   /** Items looked at; a full page means there may be more. */
   seen: number;
+  /** The schedule as it is after its verb. */
+  schedule: Schedule | null;
+  /** Runs that a verb made, not those of `fire`. */
+  runs: Run[];
+  /** Of `fire`: jobs made for instants that were late. */
+  late: number;
 }
 
-export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], stopping: [], seen: 0 });
+export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], stopping: [], seen: 0, schedule: null, runs: [], late: 0 });
 
 /** What a decision may know of the world. */
 export interface Env {
@@ -211,6 +235,7 @@ export interface Env {
   /** In [0, 1). */
   readonly random: () => number;
   readonly newId: () => string;
+  readonly newScheduleId: () => string;
   readonly policies: Policies;
 }
 
@@ -231,7 +256,14 @@ export function pick(command: Command): Pick {
     case 'recover':
       return { kind: 'leased', worker: command.worker, limit: command.limit };
     case 'remove':
+    case 'track':
       return { kind: 'tree', id: command.jobId };
+    case 'fire':
+      return { kind: 'schedules', ids: command.due.map((one) => one.scheduleId) };
+    case 'addSchedule':
+      return { kind: 'schedules', ids: [] };
+    case 'editSchedule': case 'pauseSchedule': case 'resumeSchedule': case 'aimSchedule': case 'triggerSchedule': case 'backfillSchedule': case 'removeSchedule':
+      return { kind: 'schedules', ids: [command.scheduleId] };
     default:
       return { kind: 'jobs', ids: [command.jobId] };
   }

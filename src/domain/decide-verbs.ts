@@ -90,6 +90,7 @@ export function decideRetry(d: Draft, job: Job): void {
   });
   d.event(after, 'job:status', statusData(after, ',"reason":"retry"'));
   if (job.children.total > 0) d.set({ kind: 'reopen', parentId: job.id });
+  if (job.spec.schedule !== undefined) d.again.push({ kind: 'track', jobId: job.id });
   if (parent !== undefined) {
     const status = job.status as 'failed' | 'cancelled';
     const c = parent.children;

@@ -3,6 +3,10 @@ import type { Changes, Command, Env, Snapshot } from './commands.ts';
 import { decideKeep } from './decide-keep.ts';
 import { decideClaim, decideFinish, decideNote, decideRecover, decideRenew, decideTick } from './decide-run.ts';
 import { decideCancel, decideEdit, decideEnd, decidePause, decideRemove, decideResume, decideRetry, decideStart } from './decide-verbs.ts';
+import {
+  decideAddSchedule, decideAimSchedule, decideBackfillSchedule, decideEditSchedule, decidePauseSchedule, decideRemoveSchedule, decideResumeSchedule, decideTriggerSchedule,
+} from './decide-schedule.ts';
+import { decideFire, decideTrack } from './serve-schedule.ts';
 import { decideSubmit } from './decide-submit.ts';
 import { Draft } from './draft.ts';
 import { addCallbacks, judgeParent } from './transitions.ts';
@@ -27,6 +31,16 @@ export function decide(snapshot: Snapshot, command: Command, env: Env): Changes 
     case 'remove': decideRemove(d, d.get(command.jobId)); break;
     case 'judge': judgeParent(d, command.jobId, true); break;
     case 'callbacks': addCallbacks(d, command.jobIds); break;
+    case 'fire': decideFire(d, command); break;
+    case 'track': decideTrack(d, command.jobId); break;
+    case 'addSchedule': decideAddSchedule(d, command); break;
+    case 'editSchedule': decideEditSchedule(d, command); break;
+    case 'pauseSchedule': decidePauseSchedule(d, command); break;
+    case 'resumeSchedule': decideResumeSchedule(d, command); break;
+    case 'aimSchedule': decideAimSchedule(d, command); break;
+    case 'triggerSchedule': decideTriggerSchedule(d, command); break;
+    case 'backfillSchedule': decideBackfillSchedule(d, command); break;
+    case 'removeSchedule': decideRemoveSchedule(d, command); break;
     case 'end': decideEnd(d, d.get(command.jobId), command.status, command.error); break;
   }
   return d.changes();

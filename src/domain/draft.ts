@@ -4,6 +4,7 @@ import { DomainError } from './errors.ts';
 import type { EventType } from './event.ts';
 import type { Job } from './job.ts';
 import { type TypePolicy, policyOf } from './policy.ts';
+import type { JobTemplate, Run, Schedule } from './schedule.ts';
 
 export class Draft {
   readonly env: Env;
@@ -17,6 +18,8 @@ export class Draft {
   readonly #unwritten = new Set<string>();
   /** Parents that let children in: those of their children that the snapshot shows waiting may no longer wait. */
   readonly #admitted = new Set<string>();
+  readonly #schedules = new Map<string, Schedule>();
+  readonly #unwrittenSchedules = new Set<string>();
 
   constructor(snapshot: Snapshot, env: Env) {
     this.snapshot = snapshot;
@@ -59,6 +62,38 @@ export class Draft {
     this.#list.push(secret === undefined ? { kind: 'add', job, input } : { kind: 'add', job, input, secret });
   }
 
+  findSchedule(id: string): Schedule | undefined {
+    return this.#schedules.get(id) ?? this.snapshot.schedule(id);
+  }
+
+  schedule(id: string): Schedule {
+    const schedule = this.findSchedule(id);
+    if (schedule === undefined) throw new DomainError('not_found', `There is no schedule ${id}.`, { hint: 'Check the id; a deleted schedule is gone for good.' });
+    return schedule;
+  }
+
+  template(scheduleId: string): JobTemplate {
+    const template = this.snapshot.template(scheduleId);
+    if (template === null) throw new DomainError('damaged', `What schedule ${scheduleId} makes is not what was stored: the checksum does not match.`, { hint: 'PATCH it with a new "job".' });
+    return template;
+  }
+
+  addSchedule(schedule: Schedule, template: JobTemplate): void {
+    this.#schedules.set(schedule.id, schedule);
+    this.#list.push({ kind: 'addSchedule', schedule, template });
+  }
+
+  /** Several puts of one schedule become one write, a new template aside. */
+  putSchedule(schedule: Schedule, template?: JobTemplate): Schedule {
+    this.#schedules.set(schedule.id, schedule);
+    if (template === undefined) this.#unwrittenSchedules.add(schedule.id);
+    else this.#list.push({ kind: 'putSchedule', schedule, template });
+    return schedule;
+  }
+
+  addRun(run: Run): void { this.#list.push({ kind: 'addRun', run }); }
+  putRun(run: Run): void { this.#list.push({ kind: 'putRun', run }); }
+
   event(job: Job, type: EventType, data: string | null, final = false): void {
     const event = { jobId: job.id, rootId: job.rootId, type, at: this.env.now, data };
     this.#list.push(final ? { kind: 'event', event, final } : { kind: 'event', event });
@@ -92,5 +127,10 @@ export class Draft {
       if (job !== undefined) this.#list.push({ kind: 'put', job });
     }
     this.#unwritten.clear();
+    for (const id of this.#unwrittenSchedules) {
+      const schedule = this.#schedules.get(id);
+      if (schedule !== undefined) this.#list.push({ kind: 'putSchedule', schedule });
+    }
+    this.#unwrittenSchedules.clear();
   }
 }

@@ -69,6 +69,8 @@ export interface JobSpec {
   readonly finalCall?: boolean;
   /** The due time was given as an instant, not as a delay: it stays when the clock is set. */
   readonly dueAtInstant?: true;
+  /** The schedule that made it, and the instant it was made for. Never from outside. */
+  readonly schedule?: { readonly id: string; readonly at: number };
 }
 
 /** Counters of direct children. total = open + completed + failed + cancelled; waiting ⊆ open. */

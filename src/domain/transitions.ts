@@ -38,6 +38,7 @@ export function settle(d: Draft, job: Job, status: FinalStatus, end: { result?: 
   );
   if (job.spec.callback !== undefined) addCallback(d, after, job.spec.callback);
   if (job.parentId !== null) childEnded(d, job.parentId, status, job.gate === 'parent');
+  if (job.spec.schedule !== undefined) d.again.push({ kind: 'track', jobId: job.id });
 }
 
 /** A receiver may be down for most of a day: 10 s, 20 s, … then every six hours; 15 tries within 12 to 23 hours. */
@@ -68,7 +69,10 @@ function childEnded(d: Draft, parentId: string, status: FinalStatus, waited: boo
 /** Applies the batch's rules after its counters moved: cut, let the next in, make the final call, or end. */
 export function judgeParent(d: Draft, id: string, afterCut = false): void {
   const job = d.get(id);
-  if (isFinal(job.status)) return; // abandoned children go on without it
+  if (isFinal(job.status)) { // abandoned children go on without it; only the run of a schedule waits for them
+    if (d.find(job.rootId)?.spec.schedule !== undefined) d.again.push({ kind: 'track', jobId: job.rootId });
+    return;
+  }
   const { verdict, cut } = judgeJob(job);
   if (cut !== null) {
     if (afterCut) return; // what is left is running; its end brings us back here

@@ -5,6 +5,7 @@ import type { Policies } from '../domain/policy.ts';
 import type { Artifacts } from '../orchestrator/artifacts.ts';
 import type { Capacity } from '../orchestrator/capacity.ts';
 import type { Jobs } from '../orchestrator/jobs.ts';
+import type { Schedules } from '../orchestrator/schedules.ts';
 import type { Waiters } from '../orchestrator/wait.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -17,6 +18,7 @@ export type Phase = 'starting' | 'ready' | 'stopping';
 export interface HttpDeps {
   readonly store: Store;
   readonly jobs: Jobs;
+  readonly schedules: Schedules;
   readonly waiters: Waiters;
   readonly artifacts: Artifacts;
   readonly capacity: Capacity;

@@ -12,6 +12,7 @@ import { registerDebug } from './native/debug.ts';
 import { registerReads } from './native/reads.ts';
 import { registerArtifacts } from './native/artifacts.ts';
 import { registerLogs } from './native/logs.ts';
+import { registerSchedules } from './native/schedules.ts';
 import { submitSchemas } from './native/schemas.ts';
 import { registerSubmit } from './native/submit.ts';
 import { registerTypes } from './native/types.ts';
@@ -118,6 +119,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     registerArtifacts(scope, deps);
     registerVerbs(scope, deps);
     registerTypes(scope, deps);
+    registerSchedules(scope, deps, schemas);
     for (const register of deps.routes ?? []) register(scope);
     if (deps.debug) registerDebug(scope, deps);
     registerOps(scope, deps, book);

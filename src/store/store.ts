@@ -8,6 +8,7 @@
 import type { Answer, AttemptOutcome, Command, OutputTotals } from '../domain/commands.ts';
 import type { EventType } from '../domain/event.ts';
 import type { Job, JobError, JobStatus } from '../domain/job.ts';
+import type { JobTemplate, Run, Schedule, ScheduleStatus } from '../domain/schedule.ts';
 
 /** One row of the log. `seq` is the cursor: an event never appears below one already served. */
 export interface StoredEvent {
@@ -75,6 +76,35 @@ export interface Page<T> {
 /** Whose events: everything, a whole tree by its root, or one job with what is below it. */
 export type EventScope = 'all' | { readonly jobId: string };
 
+/** A schedule as readers see it. `template` is null where the disk changed it. */
+export interface ScheduleRecord {
+  readonly schedule: Schedule;
+  readonly template: JobTemplate | null;
+}
+
+export interface ScheduleFilter {
+  readonly status?: ScheduleStatus;
+  readonly client?: string;
+}
+
+/** Reads of schedules. */
+export interface ScheduleReads {
+  schedule(id: string): Promise<ScheduleRecord | null>;
+  /** Newest first, after a cursor of an earlier page or from an offset. */
+  schedules(filter: ScheduleFilter, from: { readonly after: number } | { readonly offset: number }, limit: number): Promise<Page<ScheduleRecord>>;
+  countSchedules(filter: ScheduleFilter): Promise<number>;
+  /** Newest instant first, before an instant. */
+  runs(scheduleId: string, before: number | null, limit: number): Promise<Page<Run>>;
+  /** Active and due, the longest due first. */
+  dueSchedules(now: number, limit: number): Promise<readonly Schedule[]>;
+  /** When the next schedule is due (epoch ms; may be past), or null. */
+  nextSchedule(): Promise<number | null>;
+  /** Active, and aimed at an instant after `now`: the clock was set back since. */
+  schedulesAhead(now: number, limit: number): Promise<readonly Schedule[]>;
+  /** Over all schedules, the deleted ones too: what was fired, skipped, missed, dropped, and how runs ended; how many schedules there are of each status. */
+  scheduleCounts(): Promise<ReadonlyMap<string, number>>;
+}
+
 export interface StoreStats {
   readonly jobs: readonly { readonly type: string; readonly status: JobStatus; readonly count: number }[];
   /** Bytes of the database and of its write-ahead log. */
@@ -87,7 +117,7 @@ export interface StoreStats {
 /** `stalled`: a write has been waiting for the disk too long; reads go on, and so do writes if the disk does. */
 export type StoreHealth = 'ok' | 'stalled' | 'full' | 'failed' | 'closed';
 
-export interface Store {
+export interface Store extends ScheduleReads {
   /** @throws DomainError when refused; nothing has changed then. */
   execute(command: Command): Promise<Answer>;
 

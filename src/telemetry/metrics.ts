@@ -29,7 +29,7 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as con
 /** From a small answer to the largest list. */
 const BYTES = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 8_388_608] as const;
 
-class Buckets {
+export class Buckets {
   readonly #bounds: readonly number[];
   readonly #counts: number[];
   #sum = 0;

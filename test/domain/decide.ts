@@ -17,13 +17,14 @@ export function decideOn(jobs: readonly Job[], command: Command, now = START): D
   const changes: Change[] = [];
   const answer = emptyAnswer();
   let count = 0;
-  const env = { now, random: () => 0.5, newId: () => `job_new${++count}`, policies: POLICIES };
+  const env = { now, random: () => 0.5, newId: () => `job_new${++count}`, newScheduleId: () => 'sched_new', policies: POLICIES };
   const queue: Command[] = [command];
   while (queue.length > 0) {
     const all = [...map.values()];
     const snapshot: Snapshot = {
       job: (id) => map.get(id), found: all.filter((job) => !isFinal(job.status) && job.parentId === null), input: () => '{}', known: null,
       secret: () => null, kept: () => null, treeOpen: all.some((job) => !isFinal(job.status)),
+      schedule: () => undefined, template: () => null, run: () => undefined, nextBuffered: () => undefined, openJobs: () => [],
     };
     const decided = decide(snapshot, queue.shift()!, env);
     for (const change of decided.list) {

@@ -8,6 +8,7 @@ import { clockContract } from './contract/clocks.ts';
 import { keyContract } from './contract/keys.ts';
 import { readContract } from './contract/reads.ts';
 import { retryContract } from './contract/retry.ts';
+import { scheduleContract } from './contract/schedules.ts';
 import { treeContract } from './contract/tree.ts';
 import { treeVerbContract } from './contract/tree-verbs.ts';
 import { verbContract } from './contract/verbs.ts';
@@ -21,6 +22,7 @@ export function storeContract(open: OpenStore): void {
   keyContract(open);
   readContract(open);
   retryContract(open);
+  scheduleContract(open);
   treeContract(open);
   treeVerbContract(open);
   verbContract(open);

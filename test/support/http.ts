@@ -10,6 +10,8 @@ import type { Phase } from '../../src/http/deps.ts';
 import { buildServer } from '../../src/http/server.ts';
 import type { Capacity, TypeCapacity } from '../../src/orchestrator/capacity.ts';
 import { Jobs } from '../../src/orchestrator/jobs.ts';
+import { ScheduleTimes } from '../../src/orchestrator/schedule-times.ts';
+import { Schedules } from '../../src/orchestrator/schedules.ts';
 import { Waiters } from '../../src/orchestrator/wait.ts';
 import { openStore } from '../../src/store/sqlite/index.ts';
 import type { Store, StoreHealth } from '../../src/store/store.ts';
@@ -69,8 +71,10 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
   const capacity = new Limits();
   const logged: string[] = [];
   await addJobMetrics(metrics, { store, capacity, waiters });
+  const jobs = new Jobs(store);
+  const schedules = new Schedules({ store, jobs, clock, times: new ScheduleTimes() });
   const app = buildServer({
-    store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies: POLICIES, jobs: new Jobs(store), inputs: INPUTS,
+    store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies: POLICIES, jobs, schedules, inputs: INPUTS,
     log: createLogger({ level: 'info', stream: { write: (line: string) => { logged.push(line); } } }),
     refuseUrl: (url) => {
       const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });

@@ -14,7 +14,7 @@ function number(min: number, max: number, what: string) {
 
 export const DEFAULT_LIMIT = 50;
 export const MAX_LIMIT = 200;
-const limit = number(1, MAX_LIMIT, `Items in one page; default ${DEFAULT_LIMIT}`).optional();
+export const pageLimit = number(1, MAX_LIMIT, `Items in one page; default ${DEFAULT_LIMIT}`).optional();
 
 const statusList = z.string().max(200).transform((text, context): JobStatus[] => {
   const words = text.split(',');
@@ -24,7 +24,7 @@ const statusList = z.string().max(200).transform((text, context): JobStatus[] =>
 }).meta({ description: `One status or several with commas: ${STATUSES.join(', ')}`, example: 'queued,running' });
 
 /** Opaque to clients: a letter for the kind of list and a number in base 36. */
-function cursor(kind: string) {
+export function pageCursor(kind: string) {
   return z.string().transform((text, context): number => {
     const value = text.startsWith(kind) && /^[0-9a-z]{1,11}$/.test(text.slice(1)) ? Number.parseInt(text.slice(1), 36) : Number.NaN;
     if (!Number.isSafeInteger(value)) context.addIssue({ code: 'custom', message: 'is not a cursor of this list; pass nextCursor as it came' });
@@ -42,9 +42,9 @@ export const idParams = z.strictObject({ id: jobId });
 export const typeParams = z.strictObject({ type: z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'is not the name of a job type') });
 export const listQuery = z.strictObject({
   status: statusList.optional(), type: word(64, 'Job type').optional(), parent: jobId.optional(), root: jobId.optional(), tag: word(128, 'A tag').optional(),
-  text: word(200, 'Looked for in id, type and the first 4,096 characters of the input (as JSON text); upper and lower case of ASCII are the same').optional(), limit, cursor: cursor('j').optional(),
+  text: word(200, 'Looked for in id, type and the first 4,096 characters of the input (as JSON text); upper and lower case of ASCII are the same').optional(), limit: pageLimit, cursor: pageCursor('j').optional(),
 });
-export const childrenQuery = z.strictObject({ status: statusList.optional(), limit, cursor: cursor('c').optional() });
+export const childrenQuery = z.strictObject({ status: statusList.optional(), limit: pageLimit, cursor: pageCursor('c').optional() });
 export const waitQuery = z.strictObject({ wait: number(0, MAX_WAIT / 1_000, 'Seconds to wait for the end of the job').optional() });
 export const eventsQuery = z.strictObject({ after: eventCursor.optional(), limit: number(1, 1_000, 'Events in one page; default 200').optional() });
 export const logsQuery = z.strictObject({

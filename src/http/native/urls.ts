@@ -5,7 +5,7 @@ import type { Submit } from './schemas.ts';
 /** @throws Refusal invalid, naming every place */
 export function checkUrls(jobs: readonly Submit[], base: string, refuseUrl: (url: string) => string | null): void {
   const errors: FieldError[] = [];
-  for (const [i, job] of jobs.entries()) visit(job, jobs.length === 1 && base === '#' ? base : `${base}/${i}`, refuseUrl, errors);
+  for (const [i, job] of jobs.entries()) visit(job, jobs.length === 1 && base !== '#/jobs' ? base : `${base}/${i}`, refuseUrl, errors);
   const first = errors[0];
   if (first === undefined) return;
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';

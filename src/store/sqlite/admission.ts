@@ -11,8 +11,8 @@ const QUEUE_MAX = 10_000;
 const WAIT_MAX = 2_000;
 /** Weight of the newest commit in what the next is taken to last: four of them show a change, one checkpoint does not. */
 const NEWEST = 0.3;
-/** Never refused: they end work or keep it alive, and their number is bounded by what runs. They also go first. */
-const OWN: ReadonlySet<Command['kind']> = new Set(['finish', 'renew', 'note', 'keep', 'claim', 'tick', 'recover']);
+/** Never refused: they end work or keep it alive, and their number is bounded by what runs (of `fire` one is under way). They also go first. */
+const OWN: ReadonlySet<Command['kind']> = new Set(['finish', 'renew', 'note', 'keep', 'claim', 'tick', 'recover', 'fire']);
 /** A cancellation frees what others wait for, so it is let in when a submission is not; but clients send it, so it has bounds: twice those. */
 const CANCEL_FACTOR = 2;
 

@@ -1,7 +1,7 @@
 // The writing half of the store without its thread: connection, engine and committer put together.
 import { rmSync } from 'node:fs';
 import type { Policies } from '../../domain/policy.ts';
-import { newJobId } from './ids.ts';
+import { newJobId, newScheduleId } from './ids.ts';
 import { Committer, isFull } from './committer.ts';
 import { Engine, type EngineOptions } from './engine.ts';
 import { checkpoint, openWriter } from './open.ts';
@@ -30,7 +30,7 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
   // A full disk has no room for the write-ahead log that opening makes: what the last run set aside is for this too.
   if (reserve !== null) rmSync(reserve, { force: true });
   const db = openWriter(path, synchronous);
-  const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId });
+  const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId, newScheduleId: chance.newScheduleId ?? newScheduleId });
   const committer = new Committer(db, engine, reserve);
   const first = db.prepare('SELECT 1 FROM meta LIMIT 1').pluck();
   return {

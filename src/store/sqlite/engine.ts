@@ -7,8 +7,9 @@ import type { Policies } from '../../domain/policy.ts';
 import { KeepTables } from './keep-tables.ts';
 import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
 import { LogTables } from './log-table.ts';
+import { ScheduleTables } from './schedule-table.ts';
 import { type SetEffect, Sets } from './sets.ts';
-import { Loaded, Recent, type SnapshotSources, takeSnapshot } from './snapshot.ts';
+import { Loaded, LoadedSchedules, Recent, type SnapshotSources, takeSnapshot } from './snapshot.ts';
 import { shiftClocks } from './shift.ts';
 import { Tally } from './tally.ts';
 
@@ -22,18 +23,22 @@ export interface EngineOptions {
   readonly policies: Policies;
   readonly random: () => number;
   readonly newId: () => string;
+  readonly newScheduleId: () => string;
 }
 
 type SetChange = Extract<Change, { kind: 'admit' | 'ungate' | 'remove' | 'cut' | 'reopen' }>;
+type ScheduleChange = Extract<Change, { kind: 'addSchedule' | 'putSchedule' | 'removeSchedule' | 'addRun' | 'putRun' }>;
 
 /** What one decision is about to write. */
 class Writing {
   readonly loaded: Loaded;
+  readonly schedules: LoadedSchedules;
   readonly updates = new Map<string, JobUpdate>();
   readonly finals = new Map<string, number>();
 
-  constructor(loaded: Loaded) {
+  constructor(loaded: Loaded, schedules: LoadedSchedules) {
     this.loaded = loaded;
+    this.schedules = schedules;
   }
 
   at(id: string): Placed {
@@ -50,6 +55,7 @@ export class Engine {
   readonly #log: LogTables;
   readonly #keep: KeepTables;
   readonly #sets: Sets;
+  readonly #schedules: ScheduleTables;
   readonly #tally: Tally;
   readonly #sources: SnapshotSources;
   readonly #options: EngineOptions;
@@ -65,8 +71,10 @@ export class Engine {
     this.#log = new LogTables(db);
     this.#keep = new KeepTables(db);
     this.#sets = new Sets(db, this.#tally);
+    this.#schedules = new ScheduleTables(db);
     this.#sources = {
       jobs: this.#jobs,
+      schedules: this.#schedules,
       known: (scope, key) => this.#log.known(scope, key),
       treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
       secret: (key) => this.#keep.secret(key),
@@ -78,7 +86,8 @@ export class Engine {
   /** Decides and writes a command and its follow-ups. Throws DomainError before anything is written, or what SQLite throws. */
   run(command: Command, now: number): Answer {
     this.dirty = false;
-    const env: Env = { now, random: this.#options.random, newId: this.#options.newId, policies: this.#options.policies };
+    const { random, newId, newScheduleId, policies } = this.#options;
+    const env: Env = { now, random, newId, newScheduleId, policies };
     const first = this.#step(command, env);
     const queue = [...first.again];
     for (let count = 0; queue.length > 0; count++) {
@@ -107,22 +116,25 @@ export class Engine {
   beforeCommit(): void {
     this.#log.flush();
     this.#tally.flush();
+    this.#schedules.flush();
   }
 
   /** Takes back what memory holds of a transaction that was rolled back. */
   rolledBack(): void {
     this.#recent.clear();
     this.#tally.forget();
+    this.#schedules.forget();
     this.#jobs.reload();
     this.#log.reload();
   }
 
   #step(command: Command, env: Env): { answer: Answer; again: Command[] } {
     const loaded = new Loaded(this.#jobs, this.#recent);
-    const changes = decide(takeSnapshot(pick(command), loaded, this.#sources, env.now), command, env);
+    const schedules = new LoadedSchedules(this.#schedules);
+    const changes = decide(takeSnapshot(pick(command), loaded, schedules, this.#sources, env.now), command, env);
     const again = [...changes.again];
     if (changes.list.length > 0) this.dirty = true;
-    const write = new Writing(loaded);
+    const write = new Writing(loaded, schedules);
     for (const change of changes.list) {
       const effect = this.#apply(change, write, env.now);
       if (effect === null) continue;
@@ -176,10 +188,26 @@ export class Engine {
       case 'attempt': this.#log.addAttempt(at(change.jobId).key, change); return null;
       case 'keep': this.#keep.put(at(change.jobId).key, change.attempt, change.keep); return null;
       case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
+      case 'addSchedule': case 'putSchedule': case 'removeSchedule': case 'addRun': case 'putRun':
+        this.#applySchedule(change, write.schedules);
+        return null;
       default:
         this.#flush(write, now);
         this.#recent.clear();
         return this.#applySet(change, at, now);
+    }
+  }
+
+  #applySchedule(change: ScheduleChange, loaded: LoadedSchedules): void {
+    if (change.kind === 'addSchedule') return loaded.keep(this.#schedules.add(change.schedule, change.template));
+    const id = change.kind === 'putSchedule' ? change.schedule.id : change.kind === 'removeSchedule' ? change.scheduleId : change.run.scheduleId;
+    const placed = loaded.id(id);
+    if (placed === undefined) throw new Error(`A change names schedule ${id}, which is not there.`);
+    switch (change.kind) {
+      case 'putSchedule': return loaded.keep(this.#schedules.put(placed, change.schedule, change.template));
+      case 'addRun': return this.#schedules.addRun(placed.key, change.run);
+      case 'putRun': return this.#schedules.putRun(placed.key, change.run);
+      case 'removeSchedule': return this.#schedules.remove(placed);
     }
   }
 

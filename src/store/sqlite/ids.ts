@@ -1,4 +1,5 @@
-// Job ids: TypeIDs (job_ + UUIDv7 in base 32), sortable by creation, made by a maintained library.
+// Ids: TypeIDs (job_, sched_ + UUIDv7 in base 32), sortable by creation, made by a maintained library.
 import { typeidUnboxed } from 'typeid-js';
 
 export const newJobId = (): string => typeidUnboxed('job');
+export const newScheduleId = (): string => typeidUnboxed('sched');

@@ -12,6 +12,7 @@ import type { EngineOptions } from './engine.ts';
 import { unpackAnswer } from './message.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
 import { Reader } from './reader.ts';
+import { ScheduleReader } from './schedule-reader.ts';
 import { type Done, type Report, type Sent, type Task, toDone, type WriterData } from './writer.ts';
 
 export { AlreadyOwned, DamagedFile } from './open.ts';
@@ -125,6 +126,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   }
   const readerDb = core !== null && path === ':memory:' ? core.db : openReader(path);
   const reader = new Reader(readerDb);
+  const schedules = new ScheduleReader(readerDb);
   const read = <T>(work: () => T): Promise<T> => {
     try {
       return Promise.resolve(work());
@@ -181,6 +183,14 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
       counts.set(id, (count) => { counts.delete(id); resolve(count); });
       line.post({ kind: 'forget', id, before, limit });
     })),
+    schedule: (id) => read(() => schedules.schedule(id)),
+    schedules: (filter, from, limit) => read(() => schedules.schedules(filter, from, limit)),
+    countSchedules: (filter) => read(() => schedules.count(filter)),
+    runs: (scheduleId, before, limit) => read(() => schedules.runs(scheduleId, before, limit)),
+    dueSchedules: (now, limit) => read(() => schedules.due(now, limit)),
+    nextSchedule: () => read(() => schedules.next()),
+    schedulesAhead: (now, limit) => read(() => schedules.ahead(now, limit)),
+    scheduleCounts: () => read(() => schedules.counts()),
     newestAt: () => read(() => reader.newestAt()),
     shift: (by) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve, reject) => {
       flush(); // what was sent before goes before

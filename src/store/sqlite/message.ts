@@ -40,6 +40,9 @@ export function packAnswer(answer: Answer): PackedAnswer {
   if (answer.revoked.length > 0) packed.revoked = answer.revoked;
   if (answer.stopping.length > 0) packed.stopping = answer.stopping;
   if (answer.seen !== NOTHING.seen) packed.seen = answer.seen;
+  if (answer.schedule !== null) packed.schedule = answer.schedule;
+  if (answer.runs.length > 0) packed.runs = answer.runs;
+  if (answer.late !== NOTHING.late) packed.late = answer.late;
   return packed;
 }
 

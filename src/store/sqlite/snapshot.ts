@@ -2,6 +2,7 @@
 import type { Kept, Pick, Snapshot } from '../../domain/commands.ts';
 import type { Job } from '../../domain/job.ts';
 import { checksum, DamagedRow } from './log-table.ts';
+import type { PlacedSchedule, ScheduleTables } from './schedule-table.ts';
 import { type JobRow, type JobTable, type Placed, toJob } from './job-table.ts';
 
 /**
@@ -29,6 +30,24 @@ export class Recent {
   }
 
   clear(): void { this.#byId.clear(); }
+}
+
+/** Schedules read and written for one command. */
+export class LoadedSchedules {
+  readonly #byId = new Map<string, PlacedSchedule>();
+  readonly #tables: ScheduleTables;
+
+  constructor(tables: ScheduleTables) {
+    this.#tables = tables;
+  }
+
+  id(id: string): PlacedSchedule | undefined {
+    const known = this.#byId.get(id) ?? this.#tables.schedule(id);
+    if (known !== undefined) this.#byId.set(id, known);
+    return known;
+  }
+
+  keep(placed: PlacedSchedule): void { this.#byId.set(placed.schedule.id, placed); }
 }
 
 /** Jobs read for one command: each row once, ancestors before descendants (a job's public ids are theirs). */
@@ -89,6 +108,7 @@ export interface SnapshotSources {
   readonly treeOpen: (rootKey: number) => boolean;
   readonly secret: (key: number) => string | null;
   readonly kept: (key: number) => Kept | null;
+  readonly schedules: ScheduleTables;
 }
 
 /** Where readyRows puts the input, behind the job's own columns. */
@@ -96,7 +116,7 @@ const INPUT_COLUMN = 39;
 
 const present = (placed: Placed | undefined): Job[] => (placed === undefined ? [] : [placed.job]);
 
-export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSources, now: number): Snapshot {
+export function takeSnapshot(pick: Pick, loaded: Loaded, loadedSchedules: LoadedSchedules, sources: SnapshotSources, now: number): Snapshot {
   const inputs = new Map<string, string | null>();
   /** One row that cannot be read must not stop every claim and every sweep that meets it. */
   const orAside = (key: number, read: () => Job[]): Job[] => {
@@ -115,7 +135,17 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSource
     inputs.set(job.id, checksum(text) === row[INPUT_COLUMN + 1] ? text : null);
     return [job];
   });
+  const ofSchedule = <T>(id: string, otherwise: T, read: (key: number) => T): T => {
+    const placed = loadedSchedules.id(id);
+    return placed === undefined ? otherwise : read(placed.key);
+  };
+  const { schedules } = sources;
   const base = {
+    schedule: (id: string) => loadedSchedules.id(id)?.schedule,
+    template: (id: string) => ofSchedule(id, null, (key) => schedules.template(key)),
+    run: (id: string, nominalAt: number) => ofSchedule(id, undefined, (key) => schedules.run(key, id, nominalAt)),
+    nextBuffered: (id: string) => ofSchedule(id, undefined, (key) => schedules.nextBuffered(key, id)),
+    openJobs: (id: string): readonly string[] => ofSchedule(id, [], (key) => schedules.openJobs(key)),
     job: (id: string) => loaded.id(id)?.job,
     input: (id: string) => { const text = inputs.get(id); return text === undefined ? 'null' : text; },
     secret: (id: string) => { const key = loaded.id(id)?.key; return key === undefined ? null : sources.secret(key); },
@@ -130,6 +160,7 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, sources: SnapshotSource
     case 'ready': return { ...base, found: sources.jobs.readyRows(pick.type, pick.limit).flatMap(ready) };
     case 'due': return { ...base, found: found(sources.jobs.dueKeys(now, pick.limit)) };
     case 'leased': return { ...base, found: found(sources.jobs.leasedKeys(pick.worker, pick.limit)) };
+    case 'schedules': return base; // read as they are asked for: there is one writer
     case 'tree': {
       const root = loaded.id(pick.id);
       return root === undefined ? base : { ...base, treeOpen: sources.treeOpen(root.key) };

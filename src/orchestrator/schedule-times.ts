@@ -25,6 +25,9 @@ const PER_TURN = 250;
 const ZONES_KEPT = 500;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const WEEK = 7 * DAY;
+/** A gap that ends at midnight begins after this. */
+const LATE_HOUR = 21;
 
 export type Pattern = Pick<ScheduleSpec, 'cron' | 'timezone'> & Partial<Pick<ScheduleSpec, 'startAt' | 'endAt'>>;
 
@@ -35,6 +38,13 @@ export class PatternError extends DomainError {
     super('invalid', message, { hint });
     this.field = field;
   }
+}
+
+/** A pattern of times of day that has one in the last hours of the day. */
+function namesLateHours(cron: string): boolean {
+  const [minutes = '', hours = ''] = cron.split(' ', 2);
+  if (minutes.includes('*') || hours.includes('*')) return false;
+  return hours.split(',').some((part) => Number(part.split('/', 1)[0]?.split('-').at(-1)) >= LATE_HOUR);
 }
 
 const clip = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
@@ -75,7 +85,8 @@ export class ScheduleTimes {
   /** The first instant after `at`, within its start and end; null: none. */
   after(pattern: Pattern, at: number): number | null {
     const from = Math.max(at, (pattern.startAt ?? -Infinity) - 1);
-    const next = this.#cron(pattern).nextRun(new Date(from))?.getTime() ?? null;
+    const found = this.#cron(pattern).nextRun(new Date(from))?.getTime() ?? null;
+    const next = found !== null && namesLateHours(pattern.cron) ? (this.#gapToMidnight(pattern, from, found) ?? found) : found;
     return next === null || next > (pattern.endAt ?? Infinity) ? null : next;
   }
 
@@ -132,24 +143,46 @@ export class ScheduleTimes {
   /** The change of the zone's clock that leaves out or repeats times on the local day of this instant, or null. */
   clockChange(timezone: string, at: number): ClockChange | null {
     const day = Math.floor((at + this.offset(timezone, at)) / DAY) * DAY;
-    let low = day - this.offset(timezone, at) - 12 * HOUR;
-    let high = low + 48 * HOUR;
-    const before = this.offset(timezone, low);
-    const after = this.offset(timezone, high);
+    const start = Math.floor((day - this.offset(timezone, at) - 12 * HOUR) / 1_000) * 1_000;
+    const { at: moved, before, after } = this.#changeBetween(timezone, start, start + 48 * HOUR);
     if (before === after) return null;
-    while (high - low > 1_000) {
-      const middle = Math.floor((low + high) / 2_000) * 1_000;
-      if (this.offset(timezone, middle) === before) low = middle;
-      else high = middle;
-    }
-    const [from, to] = [high + Math.min(before, after), high + Math.max(before, after)];
-    return from < day + DAY && to > day ? { at: high, kind: after > before ? 'gap' : 'repeat' } : null;
+    const [from, to] = [moved + Math.min(before, after), moved + Math.max(before, after)];
+    return from < day + DAY && to > day ? { at: moved, kind: after > before ? 'gap' : 'repeat' } : null;
   }
 
   /** ms that the zone is ahead of UTC. */
   offset(timezone: string, at: number): number {
     const part = Object.fromEntries(this.#format(timezone).formatToParts(at).map(({ type, value }) => [type, Number(value)]));
     return Date.UTC(part['year'] ?? 0, (part['month'] ?? 1) - 1, part['day'] ?? 1, part['hour'] ?? 0, part['minute'] ?? 0, part['second'] ?? 0) - Math.floor(at / 1_000) * 1_000;
+  }
+
+  /**
+   * croner 11.0.1 loses a time of day in a gap that ends at midnight (Nuuk, 23:00 to 24:00 on the last Saturday of March): by the
+   * rule it is served at midnight. Looked for only where the pattern names such hours.
+   */
+  #gapToMidnight({ cron, timezone }: Pattern, from: number, to: number): number | null {
+    for (let low = from; low < to; low += WEEK) {
+      const high = Math.min(to, low + WEEK);
+      if (this.offset(timezone, low) >= this.offset(timezone, high)) continue;
+      const { at, before, after } = this.#changeBetween(timezone, low, high);
+      if ((at + after) % DAY !== 0 || after - before >= DAY || at <= from || at >= to) continue;
+      const named = this.#cron({ cron, timezone: 'UTC' }).nextRun(new Date(at + before - 1))?.getTime() ?? Infinity;
+      if (named < at + after) return at;
+    }
+    return null;
+  }
+
+  #changeBetween(timezone: string, from: number, to: number): { readonly at: number; readonly before: number; readonly after: number } {
+    let [low, high] = [from, to];
+    const before = this.offset(timezone, low);
+    const after = this.offset(timezone, high);
+    while (high - low > 1_000) {
+      const middle = Math.floor((low + high) / 2_000) * 1_000;
+      if (middle <= low) break;
+      if (this.offset(timezone, middle) === before) low = middle;
+      else high = middle;
+    }
+    return { at: Math.floor(high / 1_000) * 1_000, before, after };
   }
 
   #cron({ cron, timezone }: Pattern): Cron {

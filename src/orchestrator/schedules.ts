@@ -111,7 +111,9 @@ export class Schedules {
   preview(pattern: Pattern, from: number, count: number): Preview[] {
     this.times.check(pattern);
     const { timezone } = pattern;
-    return this.times.next(pattern, from, count).map((at) => ({ at, offset: this.times.offset(timezone, at), change: this.times.clockChange(timezone, at) }));
+    const list = this.times.next(pattern, from, count);
+    if (list.length === 0) throw new PatternError('cron', `${JSON.stringify(pattern.cron)} names no time there will ever be.`, 'Check day and month: there is no 31 February.');
+    return list.map((at) => ({ at, offset: this.times.offset(timezone, at), change: this.times.clockChange(timezone, at) }));
   }
 
   /** Its next instants, as it would serve them now. */
@@ -140,7 +142,8 @@ export class Schedules {
       try {
         return some((await this.#execute(command(await this.get(id)))).schedule);
       } catch (error) {
-        if (!(error instanceof DomainError) || error.code !== 'conflict' || error.details['revision'] === undefined || tries === TRIES) throw error;
+        if (!(error instanceof DomainError) || error.code !== 'conflict' || error.details['revision'] === undefined) throw error;
+        if (tries === TRIES) throw new DomainError('overloaded', `Schedule ${id} is being changed by others all the time; nothing was changed.`);
       }
     }
   }

@@ -85,12 +85,6 @@ describe('too much', () => {
     const [answer] = await assault(target, bytesOf(post({ jobs }, '/api/jobs/bulk')));
     expect(answer?.status).toBe(422);
   });
-
-  test('case 102: later: schedules — nothing takes a cron expression yet, and these rows are due when something does', async () => {
-    const document = await (await fetch(`${target.url}/openapi.json`)).text();
-    expect(document).not.toMatch(/"(?:cron|schedule|schedules|timezone|timeZone|expression)":/i);
-    expect(Object.keys((JSON.parse(document) as { paths: object }).paths).filter((path) => /sched|cron/i.test(path))).toEqual([]);
-  });
 });
 
 describe('case 100: the regular expressions of the source', () => {

@@ -36,6 +36,7 @@ class Shelf<T> {
 
 export class Pool {
   readonly ids = new Shelf<string>();
+  readonly schedules = new Shelf<string>();
   /** Batches that take children. */
   readonly parents = new Shelf<string>();
   readonly ended = new Shelf<string>();
@@ -54,6 +55,7 @@ export class Pool {
       if (state !== undefined && state !== 'PENDING' && parentId === null) this.ended.put(id);
       if (status === 'queued' || status === 'paused' || status === 'retry') this.waiting.put(id);
     }
+    if (typeof id === 'string' && id.startsWith('sched_')) this.schedules.put(id);
     if (typeof row === 'string' && row.startsWith('job_')) this.ids.put(row);
     if (Array.isArray(ids)) for (const one of ids.slice(0, 20)) this.ids.put(one);
     if (typeof cursor === 'string') this.events.put(cursor);

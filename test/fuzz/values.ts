@@ -5,19 +5,22 @@ import type { Document, Schema } from './document.ts';
 import type { Pool } from './pool.ts';
 
 const REF = '\ue000ref:';
-export type Kind = 'id' | 'parent' | 'ended' | 'waiting' | 'cursor' | 'event';
+export type Kind = 'id' | 'schedule' | 'parent' | 'ended' | 'waiting' | 'cursor' | 'event';
 /** Stands inside of values as a string; its first character is for private use, and no other string that is made here has it. */
 export const ref = (kind: Kind, n: number): string => `${REF}${kind}:${n}:`;
 
 const NOWHERE = 'job_01jv5x9k3qf0bsx1r4y7m2n8ga';
-const SHELF = { id: 'ids', parent: 'parents', ended: 'ended', waiting: 'waiting', cursor: 'cursors', event: 'events' } as const;
+const NO_SCHEDULE = 'sched_01jv5x9k3qf0bsx1r4y7m2n8ga';
+const SHELF = { id: 'ids', schedule: 'schedules', parent: 'parents', ended: 'ended', waiting: 'waiting', cursor: 'cursors', event: 'events' } as const;
 
 export const fillText = (text: string, pool: Pool): string => (text.includes(REF)
-  ? text.replace(/\ue000ref:(\w+):(\d+):/g, (_all, kind: Kind, n: string) => pool[SHELF[kind]].take(Number(n)) ?? (kind === 'event' ? '0' : kind === 'cursor' ? 'j1' : NOWHERE))
+  ? text.replace(/\ue000ref:(\w+):(\d+):/g, (_all, kind: Kind, n: string) => pool[SHELF[kind]].take(Number(n)) ?? (kind === 'event' ? '0' : kind === 'cursor' ? 'j1' : kind === 'schedule' ? NO_SCHEDULE : NOWHERE))
   : text);
 
 const refTo = (...kinds: Kind[]): fc.Arbitrary<string> => fc.tuple(fc.constantFrom(...kinds), fc.nat(3_000)).map(([kind, n]) => ref(kind, n));
 export const jobId = fc.oneof({ weight: 12, arbitrary: refTo('id', 'id', 'waiting', 'waiting', 'ended') }, { weight: 1, arbitrary: fc.constant(NOWHERE) }, { weight: 1, arbitrary: fc.stringMatching(/^job_[0-9a-z]{26}$/) });
+
+const scheduleId = fc.oneof({ weight: 12, arbitrary: refTo('schedule') }, { weight: 1, arbitrary: fc.constant(NO_SCHEDULE) });
 
 export const oddText = fc.oneof(
   fc.string({ maxLength: 20 }), fc.string({ unit: 'binary', maxLength: 12 }), fc.constantFrom('', ' ', '\0', '\ud800', '\ufeff', '\u202e', '🙂', 'é', '../..', '%00', '__proto__', 'constructor', '$JOB$', "' OR 1=1", '%', '\r\n', 'null', '-1', '1e9', '０'),
@@ -51,12 +54,21 @@ const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   data: fc.oneof(fc.constantFrom<unknown>(null, '', 'text', '1', '{"a":1}', '[', '{"a":1,"a":2}', '"\\ud800"'), fc.json({ maxDepth: 2 })), pending: fc.nat(3), job: fc.oneof(fc.stringMatching(/^[A-Za-z0-9_.-]{1,20}$/), jobId),
 };
 
+const instant = fc.constantFrom('2020-01-01T00:00:00Z', '2024-02-29T12:00:00-05:30', '2025-03-30T01:30:00+01:00', '2025-10-26T00:59:59.999Z', '2026-06-01T00:00:00Z', '2099-12-31T23:59:59.999Z', '9999-12-31T23:59:59Z', '0001-01-01T00:00:00Z');
+/** Of schedules. Patterns that are due soon, and some that are none. */
+const OF_SCHEDULES: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  cron: fc.oneof({ weight: 12, arbitrary: fc.constantFrom('* * * * *', '*/5 * * * *', '30 1 * * *', '0 0 29 2 *', '0,30 22-23 * * 1-5', '0 0 L * *', '15 10 * JAN-mar MON#1') }, { weight: 1, arbitrary: fc.constantFrom('0 0 31 2 *', '* * * *', '* * * * * *', '@daily', '60 * * * *', '') }, { weight: 1, arbitrary: oddText }),
+  timezone: fc.oneof({ weight: 12, arbitrary: fc.constantFrom('UTC', 'Europe/London', 'Australia/Lord_Howe', 'America/Nuuk', 'Etc/GMT+12') }, { weight: 1, arbitrary: fc.constantFrom('Mars/Phobos', '+01:00', '../UTC', '') }),
+  startAt: instant, endAt: fc.oneof(instant, fc.constant('2099-12-31T23:59:59.999Z')), from: instant, to: fc.oneof(instant, fc.constant('2020-01-01T00:10:00Z')), jitter: fc.constantFrom(0, 1, 30_000, 86_400_000), client: fc.constantFrom('a', 'b', 'ü'),
+  count: fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 5 }) }, { weight: 1, arbitrary: fc.constantFrom(100, 101) }),
+};
+
 const rarely = <T>(arbitrary: fc.Arbitrary<T>, weight = 4): fc.Arbitrary<T | undefined> => fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
 
 /** @param where 'query', 'path', 'header' or '' for a body; @param name of the property */
 export function valid(document: Document, schema: Schema, name: string, where: string, depth = 0): fc.Arbitrary<unknown> {
-  const hint = HINTS[`${where}:${name}`] ?? HINTS[name];
-  if (hint !== undefined && schema['$ref'] === undefined) return hint;
+  const hint = HINTS[`${where}:${name}`] ?? HINTS[name] ?? OF_SCHEDULES[name];
+  if (hint !== undefined && schema['$ref'] === undefined && schema['enum'] === undefined && schema['type'] !== 'object') return hint;
   const s = document.resolve(schema);
   const inner = (child: Schema, key: string): fc.Arbitrary<unknown> => valid(document, child, key, where, depth + 1);
   if (s['const'] !== undefined) return fc.constant(s['const']);
@@ -65,6 +77,7 @@ export function valid(document: Document, schema: Schema, name: string, where: s
   if (forms !== undefined) return fc.oneof(...forms.map((form) => inner(form, name)));
   const [type] = [s['type']].flat() as (string | undefined)[];
   if (type === 'string' && String(s['pattern']).startsWith('^job_')) return jobId;
+  if (type === 'string' && String(s['pattern']).startsWith('^sched_')) return scheduleId;
   if (type === 'string') return fc.string({ minLength: s['minLength'] ?? 0, maxLength: Math.min(s['maxLength'] ?? 30, 30) });
   if (type === 'integer' || type === 'number') return fc.oneof({ weight: 6, arbitrary: fc.integer({ min: s['minimum'] ?? 0, max: Math.min(s['maximum'] ?? 1_000, (s['minimum'] ?? 0) + 1_000) }) }, { weight: 1, arbitrary: fc.constantFrom(s['minimum'] ?? 0, s['maximum'] ?? 1) });
   if (type === 'boolean') return fc.boolean();

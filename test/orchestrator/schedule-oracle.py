@@ -27,13 +27,14 @@ WINDOWS = {
     'Pacific/Apia': [('2020-09-24', '2020-09-30'), ('2021-04-01', '2021-04-07'), ('2011-12-27', '2012-01-02')],
     'Antarctica/Troll': [('2025-03-27', '2025-04-02'), ('2025-10-23', '2025-10-29')],
     'America/Sao_Paulo': [('2018-11-01', '2018-11-07'), ('2018-02-15', '2018-02-20')],
+    'America/Nuuk': [('2025-03-27', '2025-04-01'), ('2025-10-23', '2025-10-28')],
     'Africa/Casablanca': [('2025-02-20', '2025-02-26'), ('2025-04-03', '2025-04-09')],
 }
 
 ZONES = sorted(set(WINDOWS) | {
     'UTC', 'Europe/Berlin', 'Europe/Dublin', 'Europe/Lisbon', 'Europe/Athens', 'Europe/Moscow', 'Europe/Chisinau', 'Atlantic/Azores', 'America/Los_Angeles', 'America/Denver',
     'America/Chicago', 'America/Phoenix', 'America/Halifax', 'America/St_Johns', 'America/Havana', 'America/Santiago', 'America/Asuncion', 'America/Mexico_City', 'America/Bogota',
-    'America/Nuuk', 'Asia/Jerusalem', 'Asia/Beirut', 'Asia/Gaza', 'Asia/Amman', 'Asia/Tehran', 'Asia/Kolkata', 'Asia/Kathmandu', 'Asia/Tokyo', 'Australia/Sydney', 'Australia/Adelaide',
+    'Asia/Jerusalem', 'Asia/Beirut', 'Asia/Gaza', 'Asia/Amman', 'Asia/Tehran', 'Asia/Kolkata', 'Asia/Kathmandu', 'Asia/Tokyo', 'Australia/Sydney', 'Australia/Adelaide',
     'Pacific/Auckland', 'Pacific/Chatham',
 })
 
@@ -121,8 +122,10 @@ if sys.argv[1:2] == ['--years']:
     for zone in ZONES:
         for at in changes(zone, int(sys.argv[2]), int(sys.argv[3])):
             start, end = at - DAY, at + 2 * DAY
+            info = ZoneInfo(zone)
+            offsets = [int((start + timedelta(hours=h)).astimezone(info).utcoffset().total_seconds()) for h in range(72)]
             for text, found in look(zone, start, end).items():
-                print(json.dumps({'zone': zone, 'cron': text, 'from': int(start.timestamp()) // 60, 'to': int(end.timestamp()) // 60, 'times': found}), flush=True)
+                print(json.dumps({'offsets': offsets, 'zone': zone, 'cron': text, 'from': int(start.timestamp()) // 60, 'to': int(end.timestamp()) // 60, 'times': found}), flush=True)
 else:
     windows = []
     for zone, list_ in WINDOWS.items():

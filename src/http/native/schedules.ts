@@ -28,7 +28,8 @@ export function registerSchedules(instance: FastifyInstance, deps: HttpDeps, { c
   const { schedules, store, clock, refuseUrl } = deps;
   const bodies = scheduleSchemas(child);
   const tags = ['Schedules'];
-  const plain = [403, 404, 409, 413, 415, 503] as const;
+  const unlocked = [403, 404, 413, 415, 503] as const; // no status stands in their way
+  const plain = [...unlocked, 409] as const;
   const now200 = { 200: ['The schedule as it is now', scheduleSchema] } as const;
   const sendSchedule = async (reply: FastifyReply, id: string): Promise<FastifyReply> => sendJson(reply, JSON.stringify(scheduleWire(await schedules.get(id))));
 
@@ -70,7 +71,7 @@ export function registerSchedules(instance: FastifyInstance, deps: HttpDeps, { c
   app.patch('/api/schedules/:id', {
     schema: {
       operationId: 'editSchedule', tags, summary: 'Change a schedule', description: 'From the next instant on; runs that are open go on as they were made. null takes a value back.',
-      params: idParams, body: bodies.patch, response: answers(now200, ...plain, 422),
+      params: idParams, body: bodies.patch, response: answers(now200, ...unlocked, 422),
     },
   }, async ({ params, body }, reply) => {
     if (body.job !== undefined) checkUrls([body.job], '#/job', refuseUrl);
@@ -100,14 +101,14 @@ export function registerSchedules(instance: FastifyInstance, deps: HttpDeps, { c
   });
 
   app.post('/api/schedules/:id/trigger', {
-    schema: { operationId: 'triggerSchedule', tags, summary: 'Run it now', description: 'One run, whatever is open and also while it is paused.', params: idParams, body: noBody, response: answers({ 201: ['The execution', executionSchema] }, ...plain) },
+    schema: { operationId: 'triggerSchedule', tags, summary: 'Run it now', description: 'One run, whatever is open and also while it is paused.', params: idParams, body: noBody, response: answers({ 201: ['The execution', executionSchema] }, ...unlocked) },
   }, async ({ params }, reply) => {
     const { run } = await schedules.trigger(params.id);
     return sendJson(reply.header('location', `/api/jobs/${run.jobId ?? ''}`), JSON.stringify(executionWire(run)), 201);
   });
 
   app.post('/api/schedules/:id/backfill', {
-    schema: { operationId: 'backfillSchedule', tags, summary: 'Run the instants of a past range', params: idParams, body: backfillBody, response: answers({ 200: ['What was made or waits', backfillSchema] }, ...plain, 422) },
+    schema: { operationId: 'backfillSchedule', tags, summary: 'Run the instants of a past range', params: idParams, body: backfillBody, response: answers({ 200: ['What was made or waits', backfillSchema] }, ...unlocked, 422) },
   }, async ({ params, body }, reply) => {
     const { runs, instants } = await schedules.backfill(params.id, Date.parse(body.from), Date.parse(body.to), body.overlap);
     return sendJson(reply, JSON.stringify({ instants, executions: runs.map(executionWire), schedule: scheduleWire(await schedules.get(params.id)) }));

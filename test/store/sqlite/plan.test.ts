@@ -8,6 +8,8 @@ import { HOT_OUTPUT_SQL } from '../../../src/store/sqlite/output.ts';
 import { HOT_JOB_SQL } from '../../../src/store/sqlite/job-table.ts';
 import { listSql } from '../../../src/store/sqlite/list.ts';
 import { childrenSql, HOT_READ_SQL } from '../../../src/store/sqlite/reader.ts';
+import { HOT_SCHEDULE_READ_SQL } from '../../../src/store/sqlite/schedule-reader.ts';
+import { HOT_SCHEDULE_SQL } from '../../../src/store/sqlite/schedule-table.ts';
 import { HOT_SET_SQL } from '../../../src/store/sqlite/sets.ts';
 import type { JobFilter } from '../../../src/store/store.ts';
 import { START } from '../../support/clock.ts';
@@ -36,9 +38,9 @@ function planOf(sql: string): string[] {
 const program = (sql: string): string[] => (db.prepare(`EXPLAIN ${sql}`).all(...paramsOf(sql)) as { opcode: string }[]).map((row) => row.opcode);
 
 /** A scan of job, event, input, attempt or a key, under any of their aliases. Lists in parameters and what a query made itself may be scanned. */
-const scans = (plan: readonly string[]): string[] => plan.filter((step) => /^SCAN (job|event|input|attempt|job_tag|idempotency|[jecip])\b/.test(step));
+const scans = (plan: readonly string[]): string[] => plan.filter((step) => /^SCAN (job|event|input|attempt|job_tag|idempotency|schedule\w*|[jecip])\b/.test(step));
 
-test.each(Object.entries({ ...HOT_JOB_SQL, ...HOT_READ_SQL, ...HOT_SET_SQL, ...HOT_KEEP_SQL, ...HOT_OUTPUT_SQL }))('%s scans nothing', (_, sql) => {
+test.each(Object.entries({ ...HOT_JOB_SQL, ...HOT_READ_SQL, ...HOT_SET_SQL, ...HOT_KEEP_SQL, ...HOT_OUTPUT_SQL, ...HOT_SCHEDULE_SQL, ...HOT_SCHEDULE_READ_SQL }))('%s scans nothing', (_, sql) => {
   const plan = planOf(sql);
   expect(plan.length).toBeGreaterThan(0);
   expect(scans(plan)).toEqual([]);
@@ -89,6 +91,16 @@ test('what a dead process left is found by status, what a delete removes by its 
   expect(planOf(HOT_SET_SQL['REMOVE events' as keyof typeof HOT_SET_SQL])[0]).toMatch(/event_of_tree/);
 });
 
+test('what is due of schedules is read off its own index, an instant off the key of its run', () => {
+  for (const sql of [HOT_SCHEDULE_READ_SQL.DUE, HOT_SCHEDULE_READ_SQL.NEXT]) expect(planOf(sql).join()).toMatch(/schedule_next_due/);
+  expect(planOf(HOT_SCHEDULE_READ_SQL.RUNS).join()).toMatch(/PRIMARY KEY \(schedule_key=\? AND nominal_at</);
+  expect(planOf(HOT_SCHEDULE_SQL.nextBuffered).join()).toMatch(/schedule_run_buffered/);
+  expect(planOf(HOT_SCHEDULE_SQL.openJobs).join()).toMatch(/schedule_run_open/);
+  expect(planOf(HOT_SCHEDULE_READ_SQL.byStatus).join()).toMatch(/schedule_by_status/);
+  expect(planOf(HOT_SCHEDULE_READ_SQL.byClient).join()).toMatch(/schedule_by_client/);
+  for (const sql of Object.values({ ...HOT_SCHEDULE_SQL, ...HOT_SCHEDULE_READ_SQL })) expect(sorts(planOf(sql))).toEqual([]);
+});
+
 test('the newest key and cursor are read off the end of their table', () => {
   for (const sql of [HOT_JOB_SQL.NEWEST, HOT_READ_SQL.lastSeq]) expect(program(sql)).not.toContain('Next');
 });
@@ -104,4 +116,5 @@ test('this test sees a scan', () => {
   expect(program(HOT_JOB_SQL.UPDATE_LIST)).toContain('OpenEphemeral');
   expect(scans(planOf("SELECT id FROM job WHERE worker = 'x' AND log_bytes > 5"))).toHaveLength(1);
   expect(scans(planOf('SELECT e.seq FROM event e WHERE e.at > 5'))).toHaveLength(1);
+  expect(scans(planOf('SELECT id FROM schedule WHERE aimed_at > 5'))).toHaveLength(1);
 });

@@ -1,8 +1,9 @@
 // Ways to break a commit, for the controls of faults of the disk. Patches what broken-writer.ts is about to load.
 import Database from 'better-sqlite3';
 import { DomainError } from '../../src/domain/errors.ts';
-import { Committer, isFull } from '../../src/store/sqlite/committer.ts';
+import { Committer } from '../../src/store/sqlite/committer.ts';
 import { Engine } from '../../src/store/sqlite/engine.ts';
+import { isFull } from '../../src/store/sqlite/failure.ts';
 import type { CommitBreak } from './breaks.ts';
 
 const { exec } = Database.prototype;

@@ -1,18 +1,18 @@
 // Group commit: what arrives while one fsync runs goes into the next transaction. One refusal hurts nobody else.
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import type { Answer, Command } from '../../domain/commands.ts';
 import { DomainError } from '../../domain/errors.ts';
+import { Checkpoints } from './checkpoint.ts';
 import type { Engine } from './engine.ts';
+import { codeOf, isFatal, isFull, messageOf, NO_ROOM, StorageFailure } from './failure.ts';
+import type { Look } from './look.ts';
 
 export interface Request {
   readonly command: Command;
   readonly now: number;
 }
 export type Reply = { readonly answer: Answer } | { readonly refusal: DomainError };
-
-/** The file can no longer be trusted from inside this process: stop, and check it at the next start. */
-export class StorageFailure extends Error {}
 
 /** Bytes set aside so that running jobs can still record their end on a full disk: a thousand ends of 4 KiB. */
 const RESERVE_BYTES = 4 * 1024 * 1024;
@@ -25,11 +25,15 @@ export class Committer {
   readonly #db: Database.Database;
   readonly #engine: Engine;
   readonly #reserve: string | null;
+  readonly #look: Look;
+  readonly #checkpoints: Checkpoints;
 
   /** @param reserve path of the reserve file, or null to do without one */
-  constructor(db: Database.Database, engine: Engine, reserve: string | null) {
+  constructor(db: Database.Database, engine: Engine, reserve: string | null, look: Look) {
     this.#db = db;
     this.#engine = engine;
+    this.#look = look;
+    this.#checkpoints = new Checkpoints(db, look);
     this.#reserve = reserve;
     this.full = !this.#takeReserve();
   }
@@ -70,21 +74,9 @@ export class Committer {
     const replies = requests.map((request) => (isolate ? this.#inSavepoint(request) : this.#run(request)));
     this.#engine.beforeCommit();
     this.#db.exec('COMMIT');
-    this.#refuseReadOnly();
+    this.#look.now();
+    this.#checkpoints.afterCommit();
     return replies;
-  }
-
-  /**
-   * An ext4 that finds itself inconsistent aborts its journal and then turns read-only; a sync under way returns success
-   * for what is lost. Opening a file for writing tells, once it has turned: about 5 µs a commit, and most of the hole.
-   */
-  #refuseReadOnly(): void {
-    if (this.#reserve === null) return;
-    try {
-      closeSync(openSync(this.#reserve, 'r+')); // not the database: closing that lets go of every lock this process has on it
-    } catch (error) {
-      if (codeOf(error) === 'EROFS') throw new StorageFailure('The disk became read-only while it was written to (EROFS).');
-    }
   }
 
   #run({ command, now }: Request): Reply {
@@ -157,13 +149,3 @@ export class Committer {
     }
   }
 }
-
-const codeOf = (error: unknown): string => (error instanceof Database.SqliteError || error instanceof Error) && 'code' in error ? String(error.code) : '';
-const messageOf = (error: unknown): string => (error instanceof Error ? `${error.message}${codeOf(error) === '' ? '' : ` (${codeOf(error)})`}` : String(error));
-/** How the system says that there is no room; EFBIG is a limit set on this process. */
-const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
-export const isFull = (error: unknown): boolean => codeOf(error) === 'SQLITE_FULL';
-
-/** After these, carrying on in the same process loses acknowledged work (measured): no retry, no new file. */
-const FATAL = /^SQLITE_(IOERR|CORRUPT|NOTADB|READONLY|CANTOPEN|PROTOCOL|NOMEM|MISUSE)/;
-const isFatal = (error: unknown): boolean => FATAL.test(codeOf(error));

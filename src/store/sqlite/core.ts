@@ -2,9 +2,12 @@
 import { rmSync } from 'node:fs';
 import type { Policies } from '../../domain/policy.ts';
 import { newJobId, newScheduleId } from './ids.ts';
-import { Committer, isFull } from './committer.ts';
+import { checkpoint } from './checkpoint.ts';
+import { Committer } from './committer.ts';
 import { Engine, type EngineOptions } from './engine.ts';
-import { checkpoint, openWriter } from './open.ts';
+import { isFull } from './failure.ts';
+import { Look } from './look.ts';
+import { openWriter } from './open.ts';
 import type Database from 'better-sqlite3';
 
 export interface Core {
@@ -29,9 +32,10 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
   const reserve = path === ':memory:' ? null : `${path}.reserve`;
   // A full disk has no room for the write-ahead log that opening makes: what the last run set aside is for this too.
   if (reserve !== null) rmSync(reserve, { force: true });
-  const db = openWriter(path, synchronous);
+  const look = new Look(path === ':memory:' ? null : path);
+  const db = openWriter(path, synchronous, look);
   const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId, newScheduleId: chance.newScheduleId ?? newScheduleId });
-  const committer = new Committer(db, engine, reserve);
+  const committer = new Committer(db, engine, reserve, look);
   const first = db.prepare('SELECT 1 FROM meta LIMIT 1').pluck();
   return {
     db,
@@ -56,8 +60,9 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
       }
     },
     close: () => {
-      if (path !== ':memory:') checkpoint(db);
+      if (path !== ':memory:') checkpoint(db, look);
       db.close();
+      look.close();
     },
   };
 }

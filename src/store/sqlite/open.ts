@@ -3,6 +3,8 @@ import Database from 'better-sqlite3';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { checkpoint } from './checkpoint.ts';
+import { Look } from './look.ts';
 import { migrate, refuseForeign } from './migrate.ts';
 
 export const MIGRATIONS = new URL('../../../migrations/sqlite/', import.meta.url);
@@ -29,7 +31,7 @@ export class DamagedFile extends Error {
 export class AlreadyOwned extends Error {}
 
 /** The writer's connection. Order: checked → open → pragmas read back → checkpoint → migrations. */
-export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' = 'FULL'): Database.Database {
+export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' = 'FULL', look: Look = new Look(null)): Database.Database {
   if (path !== ':memory:') {
     undoFirstWrite(path);
     checkFile(path);
@@ -43,24 +45,16 @@ export function openWriter(path: string, synchronous: 'FULL' | 'OFF' | 'NORMAL' 
     set(db, 'trusted_schema', 'OFF', 0);
     set(db, 'busy_timeout', '5000', 5000);
     db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
+    set(db, 'wal_autocheckpoint', '0', 0); // checkpoint.ts moves the log
     db.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
     db.pragma('temp_store = MEMORY');
     db.function('crc32', { deterministic: true }, (text: unknown) => (text === null ? 0 : crc32(String(text))));
-    if (path !== ':memory:') checkpoint(db);
+    if (path !== ':memory:') checkpoint(db, look);
     migrate(db, MIGRATIONS);
     return db;
   } catch (error) {
     db.close();
     throw error;
-  }
-}
-
-/** Moves the log into the database. A full disk leaves it where it is, which loses nothing; any other failure is thrown. */
-export function checkpoint(db: Database.Database): void {
-  try {
-    db.pragma('wal_checkpoint(TRUNCATE)');
-  } catch (error) {
-    if (!(error instanceof Database.SqliteError && error.code === 'SQLITE_FULL')) throw error;
   }
 }
 

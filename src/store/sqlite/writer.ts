@@ -5,8 +5,9 @@ import type { Command } from '../../domain/commands.ts';
 import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
 import { nextBatch } from './admission.ts';
-import { type Reply, StorageFailure } from './committer.ts';
+import type { Reply } from './committer.ts';
 import { type Core, openCore } from './core.ts';
+import { StorageFailure } from './failure.ts';
 import { packAnswer, type PackedAnswer } from './message.ts';
 
 export interface WriterData {

@@ -4,6 +4,7 @@ import { DomainError } from '../../src/domain/errors.ts';
 import { Committer } from '../../src/store/sqlite/committer.ts';
 import { Engine } from '../../src/store/sqlite/engine.ts';
 import { isFull } from '../../src/store/sqlite/failure.ts';
+import { Look } from '../../src/store/sqlite/look.ts';
 import type { CommitBreak } from './breaks.ts';
 
 const { exec } = Database.prototype;
@@ -60,4 +61,6 @@ export const COMMIT_BREAKS: Readonly<Record<CommitBreak, () => void>> = {
       }
     };
   },
+  // A sync that succeeded is believed.
+  'no-look': () => { Look.prototype.now = () => {}; },
 };

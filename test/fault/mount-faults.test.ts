@@ -5,12 +5,18 @@ import { expect, it } from 'vitest';
 import { type CampaignOptions, type CampaignResult, runCampaign } from './campaign.ts';
 import { describeIf } from './feasible.ts';
 import { broken } from './kinds.ts';
+import { flipOften } from './nemesis/flips.ts';
 import { LoopDisk } from './nemesis/loop-disk.ts';
 import { createPowercut } from './nemesis/powercut.ts';
 import { createReadonly } from './nemesis/readonly.ts';
+import { createRng } from './rng.ts';
 
 const LIMIT = { timeout: 300_000 };
 const CONTROL_RUNS = 6;
+/** A few of the 2,500 behind docs/promises.md; that every commit is looked at is test/store/sqlite/look.test.ts. */
+const LOOKED_FLIPS = 12;
+/** One in thirteen is lost, so all of these are kept by luck once in ten million. */
+const UNLOOKED_FLIPS_MAX = 200;
 
 async function caught(options: Pick<CampaignOptions, 'nemesis' | 'entry' | 'synchronous'>): Promise<CampaignResult> {
   const result = await runCampaign({ seed: 'control', runs: CONTROL_RUNS, restMax: 5_000, ...options });
@@ -42,6 +48,16 @@ describeIf(await LoopDisk.feasible(), 'a disk that loses power or flips to read-
     expect(readonly.noticed).toHaveLength(3);
     expect(readonly.refusals()).toBeGreaterThan(0);
     expect(counts.acks).toBeGreaterThan(50);
+  });
+
+  it('takes nothing from who looks behind each sync', LIMIT, async () => {
+    expect(await flipOften(createRng('look'), LOOKED_FLIPS, true, 'all')).toMatchObject({ flips: LOOKED_FLIPS, lost: 0 });
+  });
+
+  it('control: takes what it said was synced from who does not look [kernel]', LIMIT, async (context) => {
+    const { flips, lost } = await flipOften(createRng('no look'), UNLOOKED_FLIPS_MAX, false, 'lost');
+    if (lost === 0) context.skip(`the kernel kept every one of ${flips} last writes: it does not lie, or not here`);
+    expect(lost).toBe(1);
   });
 
   it('control: who answers before it commits loses work to a disk that became read-only', LIMIT, async () => {

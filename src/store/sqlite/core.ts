@@ -15,15 +15,11 @@ export interface Core {
   readonly committer: Committer;
   /** What SQLite says of itself, for /ready: 2 = FULL. */
   readonly facts: { readonly synchronous: number; readonly journal: string };
+  /** Of what was committed. */
+  lastSeq(): number;
   forgetKeys(before: number, limit: number): number;
   /** False: there is no room for it. */
   shift(by: number): boolean;
-  /**
-   * Reads what was just committed. The first reader of a commit notes it in the -shm file; on a disk that froze meanwhile
-   * that write hangs whoever makes it (measured: a read on the main thread, and all of HTTP with it, for as long as the
-   * freeze). So the writer's thread is that reader, before anybody hears of the commit. About 6 µs a commit.
-   */
-  settle(): void;
   /** Checkpoints and lets go of the file. */
   close(): void;
 }
@@ -36,12 +32,11 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
   const db = openWriter(path, synchronous, look);
   const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId, newScheduleId: chance.newScheduleId ?? newScheduleId });
   const committer = new Committer(db, engine, reserve, look);
-  const first = db.prepare('SELECT 1 FROM meta LIMIT 1').pluck();
   return {
     db,
     committer,
-    settle: () => { first.get(); },
     facts: { synchronous: db.pragma('synchronous', { simple: true }) as number, journal: db.pragma('journal_mode', { simple: true }) as string },
+    lastSeq: () => engine.lastSeq,
     forgetKeys: (before, limit) => {
       try {
         return committer.full ? 0 : engine.forgetKeys(before, limit); // forgetting needs room too; another time will do
@@ -53,6 +48,7 @@ export function openCore(path: string, policies: Policies, synchronous: 'FULL' |
     shift: (by) => {
       try {
         engine.shift(by);
+        committer.settle();
         return true;
       } catch (error) {
         if (isFull(error)) return false;

@@ -102,6 +102,8 @@ export class Engine {
     return first.answer;
   }
 
+  get lastSeq(): number { return this.#log.lastSeq; }
+
   /** Outside of a transaction. */
   shift(by: number): void {
     this.#recent.clear();

@@ -99,6 +99,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   };
   const receive = (report: Report): void => {
     if (report.kind === 'done') {
+      reader.showUpTo(report.lastSeq);
       if (health !== 'failed') health = report.full ? 'full' : 'ok';
       // From its first command, or from the commit before: as long as this thread was late with it, so will it be with the next.
       const now = clock.monotonic();
@@ -126,6 +127,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   }
   const readerDb = core !== null && path === ':memory:' ? core.db : openReader(path);
   const reader = new Reader(readerDb);
+  reader.showUpTo(reader.lastSeq()); // what the start found was looked at
   const schedules = new ScheduleReader(readerDb);
   const read = <T>(work: () => T): Promise<T> => {
     try {
@@ -235,7 +237,7 @@ function inlineLine(core: Core, receive: (report: Report) => void, carry: Carry)
       if (task.kind === 'commands') {
         if (committer.full) committer.probe();
         const replies = committer.commit(task.list);
-        return { kind: 'done', list: replies.map((reply, i) => toDone(task.list[i]?.id ?? -1, reply)), full: committer.full };
+        return { kind: 'done', list: replies.map((reply, i) => toDone(task.list[i]?.id ?? -1, reply)), full: committer.full, lastSeq: core.lastSeq() };
       }
       if (task.kind === 'shift') return { kind: 'count', id: task.id, count: core.shift(task.by) ? 1 : 0 };
       if (task.kind === 'forget') return { kind: 'count', id: task.id, count: core.forgetKeys(task.before, task.limit) };

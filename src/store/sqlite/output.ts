@@ -32,14 +32,16 @@ export function outputOf(row: [Uint8Array, number] | undefined, seq: number): Ui
   return row[0];
 }
 
-/** Rows as they come, oldest or newest first, until the page is full; in order of seq. */
+/** Rows as they come, oldest or newest first, until the page is full; in order of seq. @param shown the last event that is */
 export function pageOf(
   rows: Iterable<LogRow>, jobId: string, rootId: string, limit: number, isBack: boolean, bytesOf: (seq: number) => Uint8Array | null,
+  shown: number,
 ): { events: StoredEvent[]; more: boolean } {
   const events: StoredEvent[] = [];
   let left = PAGE_BYTES;
   let more = false;
   for (const [seq, type, at, data, sum] of rows) {
+    if (seq > shown) continue;
     if (events.length === limit || left <= 0) { more = true; break; }
     if (checksum(data) !== sum) throw new DamagedRow(`event ${seq}`);
     const event: StoredEvent = isOutput(type, data) ? { seq, jobId, rootId, type, at, data, bytes: bytesOf(seq) } : { seq, jobId, rootId, type, at, data };

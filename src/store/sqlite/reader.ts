@@ -53,11 +53,18 @@ export class Reader {
   readonly #rootIds = new Map<number, string>();
   /** One picture for several statements: without it a tree deleted between two of them looks like a damaged file. */
   readonly #together: <T>(work: () => T) => T;
+  /**
+   * The last event that is shown. SQLite shows a commit before anybody could look whether its sync held; an event that is
+   * lost after all gives its number to another, which a stream that had the first would never get (seen).
+   */
+  #shown = Number.MAX_SAFE_INTEGER;
 
   constructor(db: Database.Database) {
     this.#db = db;
     this.#together = db.transaction((work: () => unknown) => work()) as <T>(work: () => T) => T;
   }
+
+  showUpTo(seq: number): void { this.#shown = seq; }
 
   job(id: string): JobRecord | null { return this.#together(() => this.#job(id)); }
   lineage(id: string): Job[] { return this.#together(() => this.#lineage(id)); }
@@ -155,13 +162,13 @@ export class Reader {
       const isBack = 'before' in from;
       const sql = HOT_OUTPUT_SQL[parent === null ? (isBack ? 'rootBefore' : 'rootAfter') : isBack ? 'childBefore' : 'childAfter'];
       const rows = this.#raw(sql).iterate(key, isBack ? from.before : from.after, limit + 1) as IterableIterator<LogRow>;
-      return pageOf(rows, id, this.#rootId(root), limit, isBack, (seq) => this.#output(seq));
+      return pageOf(rows, id, this.#rootId(root), limit, isBack, (seq) => this.#output(seq), this.#shown);
     });
   }
   printed(id: string): OutputTotals | null { return (this.#prepare(HOT_OUTPUT_SQL.totals).raw(false).get(id) as OutputTotals | undefined) ?? null; }
   #output(seq: number): Uint8Array | null { return outputOf(this.#raw(HOT_OUTPUT_SQL.bytes).get(seq) as [Uint8Array, number] | undefined, seq); }
 
-  lastSeq(): number { return Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'")); }
+  lastSeq(): number { return Math.min(this.#shown, Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'"))); }
   newestAt(): number | null { return (this.#raw('SELECT at FROM event ORDER BY seq DESC LIMIT 1').get() as [number] | undefined)?.[0] ?? null; }
   floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
   hasReady(type: string): boolean { return this.#raw(HOT_READ_SQL.ready).get(type) !== undefined; }
@@ -173,7 +180,7 @@ export class Reader {
   #number(sql: string): number { return Number((this.#raw(sql).get() as [number | null] | undefined)?.[0] ?? 0); }
 
   #events(sql: string, params: (number | string)[]): StoredEvent[] {
-    return (this.#raw(sql).all(params) as EventRow[]).map(([seq, jobId, type, at, data, sum, rootKey]) => {
+    return (this.#raw(sql).all(params) as EventRow[]).filter(([seq]) => seq <= this.#shown).map(([seq, jobId, type, at, data, sum, rootKey]) => {
       if (checksum(data) !== sum) throw new DamagedRow(`event ${seq}`);
       const event = { seq, jobId, rootId: this.#rootId(rootKey), type, at, data };
       return isOutput(type, data) ? { ...event, bytes: this.#output(seq) } : event;

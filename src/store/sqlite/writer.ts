@@ -25,7 +25,7 @@ export type Done = { readonly id: number; readonly answer: PackedAnswer }
   | { readonly id: number; readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails } };
 export type Report =
   | { readonly kind: 'ready'; readonly synchronous: number; readonly journal: string }
-  | { readonly kind: 'done'; readonly list: readonly Done[]; readonly full: boolean }
+  | { readonly kind: 'done'; readonly list: readonly Done[]; readonly full: boolean; readonly lastSeq: number }
   | { readonly kind: 'count'; readonly id: number; readonly count: number }
   | { readonly kind: 'full'; readonly full: boolean }
   | { readonly kind: 'closed' }
@@ -61,7 +61,6 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
       else if (task.kind === 'shift') {
         while (queue.length > 0) commitSome();
         const isDone = core.shift(task.by);
-        core.settle();
         send({ kind: 'count', id: task.id, count: isDone ? 1 : 0 });
       }
       else others.push(task);
@@ -104,10 +103,9 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
   send({ kind: 'ready', ...core.facts });
 }
 
-function commit({ committer, settle }: Core, batch: readonly Sent[], send: (report: Report) => void): void {
+function commit({ committer, lastSeq }: Core, batch: readonly Sent[], send: (report: Report) => void): void {
   const replies = committer.commit(batch);
-  settle();
-  send({ kind: 'done', list: replies.map((reply, i) => toDone(batch[i]?.id ?? -1, reply)), full: committer.full });
+  send({ kind: 'done', list: replies.map((reply, i) => toDone(batch[i]?.id ?? -1, reply)), full: committer.full, lastSeq: lastSeq() });
 }
 
 if (parentPort !== null) serve(parentPort, workerData as WriterData);

@@ -99,7 +99,7 @@ export const STORE_OPS: readonly Op<StoreSide>[] = [
   list('by text, found nowhere (one page of the search)', { text: 'found nowhere' }),
   read('list', 'children by ordinal, first page', ({ store, marks }) => store.children(marks.tree, null, null, PAGE)),
   read('list', 'children that failed, none', ({ store, marks }) => store.children(marks.tree, ['failed'], null, PAGE)),
-  read('list', 'is one ready, when is the next alarm', async ({ store }) => { await store.hasReady(WAITING); await store.nextAlarm(); }),
+  read('list', 'is one ready, when is the next alarm', async ({ store }) => { await store.readyTypes([WAITING]); await store.nextAlarm(); }),
   read('stream', `a job's events, first ${EVENTS}`, ({ store, marks }) => store.events({ jobId: marks.talker }, 0, EVENTS)),
   read('stream', `a job's events, ${EVENTS} from the middle`, async (side) => side.store.events({ jobId: side.marks.talker }, await middle(side), EVENTS)),
   read('stream', `a tree's events, first ${EVENTS}`, ({ store, marks }) => store.events({ jobId: marks.tree }, 0, EVENTS)),

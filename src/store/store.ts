@@ -143,8 +143,8 @@ export interface Store extends ScheduleReads {
   lastSeq(): Promise<number>;
   /** The oldest event kept is after this cursor; 0 when nothing was ever dropped. */
   floorSeq(): Promise<number>;
-  /** Is a job of this type ready at once? */
-  hasReady(type: string): Promise<boolean>;
+  /** Those of these types that have a job which is ready at once. One read, however many they are. */
+  readyTypes(types: readonly string[]): Promise<readonly string[]>;
   /** When the next tick is due (epoch ms; may be past), or null. */
   nextAlarm(): Promise<number | null>;
   /** Forgets idempotency keys older than the instant; at most `limit`. Returns how many. */

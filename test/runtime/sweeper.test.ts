@@ -33,7 +33,7 @@ test('sends no tick before something is due, and none after it is done', async (
   expect(ticks(r)).toBe(0);
   await r.pass(60_000);
   expect(ticks(r)).toBeGreaterThan(0);
-  expect(await r.store.hasReady('noop')).toBe(true);
+  expect(await r.store.readyTypes(['noop'])).toEqual(['noop']);
   const before = ticks(r);
   await r.pass(3_600_000);
   expect(ticks(r)).toBe(before);

@@ -14,8 +14,9 @@ export function registerTypes(instance: FastifyInstance, { capacity, store, log 
   app.get('/api/types', {
     schema: { operationId: 'listTypes', tags: ['Types'], summary: 'List the job types with their limits', response: answers({ 200: ['All types', typeListSchema] }, 503) },
   }, async (_request, reply) => {
-    const types = await Promise.all(capacity.list().map(async (entry) => ({ ...entry, ready: await store.hasReady(entry.type) })));
-    return sendJson(reply, JSON.stringify({ types }));
+    const list = capacity.list();
+    const ready = await store.readyTypes(list.map(({ type }) => type));
+    return sendJson(reply, JSON.stringify({ types: list.map((entry) => ({ ...entry, ready: ready.includes(entry.type) })) }));
   });
 
   app.patch('/api/types/:type', {
@@ -30,6 +31,6 @@ export function registerTypes(instance: FastifyInstance, { capacity, store, log 
     capacity.set(params.type, body.concurrency);
     log.info({ type: params.type, from, to: body.concurrency }, 'The limit of a job type was changed');
     const entry = capacity.list().find(({ type }) => type === params.type);
-    return sendJson(reply, JSON.stringify({ ...entry, ready: await store.hasReady(params.type) }));
+    return sendJson(reply, JSON.stringify({ ...entry, ready: (await store.readyTypes([params.type])).length > 0 }));
   });
 }

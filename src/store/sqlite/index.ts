@@ -178,7 +178,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     printed: (jobId) => read(() => reader.printed(jobId)),
     lastSeq: () => read(() => reader.lastSeq()),
     floorSeq: () => read(() => reader.floorSeq()),
-    hasReady: (type) => read(() => reader.hasReady(type)),
+    readyTypes: (types) => read(() => reader.readyTypes(types)),
     nextAlarm: () => read(() => reader.nextAlarm()),
     forgetKeys: (before, limit) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve) => {
       const id = nextId++;

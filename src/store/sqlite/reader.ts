@@ -32,7 +32,7 @@ export const HOT_READ_SQL = {
     SELECT 1 FROM up WHERE key = ?) AND e.seq > ? ORDER BY e.seq LIMIT ?`,
   keyOf: 'SELECT key FROM job WHERE id = ?',
   lastSeq: 'SELECT max(seq) FROM event',
-  ready: 'SELECT 1 FROM job WHERE ready = 1 AND type = ? LIMIT 1',
+  ready: 'SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM job WHERE ready = 1 AND type = value)',
   alarm: 'SELECT min(alarm_at) FROM job WHERE alarm_at IS NOT NULL',
   childResults: `SELECT j.id, j.type, j.ordinal, j.status, j.error, e.data, e.sum, j.final_seq IS NULL OR e.job_key = j.key FROM job j LEFT JOIN event e ON e.seq = j.final_seq
     WHERE j.parent_key = ? AND j.ordinal > ? ORDER BY j.ordinal LIMIT 200`,
@@ -171,7 +171,7 @@ export class Reader {
   lastSeq(): number { return Math.min(this.#shown, Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'"))); }
   newestAt(): number | null { return (this.#raw('SELECT at FROM event ORDER BY seq DESC LIMIT 1').get() as [number] | undefined)?.[0] ?? null; }
   floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
-  hasReady(type: string): boolean { return this.#raw(HOT_READ_SQL.ready).get(type) !== undefined; }
+  readyTypes(types: readonly string[]): string[] { return (this.#raw(HOT_READ_SQL.ready).all(JSON.stringify(types)) as [string][]).map(([type]) => type); }
   nextAlarm(): number | null { return (this.#raw(HOT_READ_SQL.alarm).get() as [number | null])[0]; }
   counts(): { type: string; status: JobStatus; count: number }[] {
     return this.#prepare('SELECT type, status, n AS count FROM job_count').all() as { type: string; status: JobStatus; count: number }[];

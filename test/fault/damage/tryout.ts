@@ -50,7 +50,7 @@ async function readAll(store: Store, { ids, parents, seqs }: Ask): Promise<Recor
   for (const status of STATUSES) await ask(`list ${status}`, listed({ status: [status] }));
   for (const type of TYPES) await ask(`list ${type}`, listed({ type }));
   for (let i = 0; i < 60; i += 7) await ask(`list t${i}`, listed({ tag: `t${i}` }));
-  for (const type of TYPES) await ask(`ready ${type}`, () => store.hasReady(type));
+  for (const type of TYPES) await ask(`ready ${type}`, () => store.readyTypes([type]));
   await ask('alarm', () => store.nextAlarm());
   await ask('newest', () => store.lastSeq());
   await ask('counts', async () => (await store.stats()).jobs);

@@ -36,7 +36,7 @@ export function claimContract(open: OpenStore): void {
       expect(await t.b.claim()).toEqual([]);
       expect(await t.b.store.nextAlarm()).toBe(t.b.clock.now() + 500);
       await t.b.pass(500);
-      expect(await t.b.store.hasReady('noop')).toBe(true);
+      expect(await t.b.store.readyTypes(['task', 'noop'])).toEqual(['noop']);
       expect((await t.b.claim()).map((claim) => claim.id)).toEqual([delayed.id]);
       await t.b.run({ kind: 'start', jobId: held.id });
       expect((await t.b.claim()).map((claim) => claim.id)).toEqual([held.id]);

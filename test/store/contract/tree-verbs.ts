@@ -81,7 +81,7 @@ export function treeVerbContract(open: OpenStore): void {
       await t.b.run({ kind: 'pause', jobId: root.id });
       await t.b.done(a!);
       expect(await t.b.claim()).toEqual([]);
-      expect(await t.b.store.hasReady('noop')).toBe(false);
+      expect(await t.b.store.readyTypes(['noop'])).toEqual([]);
       await t.b.run({ kind: 'resume', jobId: root.id });
       expect(await t.b.claim()).toHaveLength(2);
     });

@@ -3,7 +3,6 @@
 import type Database from 'better-sqlite3';
 import type { Answer } from '../../src/domain/commands.ts';
 import type { Policies } from '../../src/domain/policy.ts';
-import { unpackAnswer } from '../../src/store/sqlite/message.ts';
 import type { Report, Task } from '../../src/store/sqlite/writer.ts';
 import { openReadOnly } from '../fault/check.ts';
 import type { Kernel } from './kernel.ts';
@@ -78,7 +77,7 @@ export class Laws {
           if (done.refusal.code === 'unavailable') this.say(`DEFECT: the store could not carry out a decision: ${done.refusal.message} (${JSON.stringify(command)})`);
           continue;
         }
-        this.#fencing(command.kind === 'finish' ? command.ended : command.kind === 'renew' ? command.leases : command.kind === 'note' ? [command] : [], unpackAnswer(done.answer));
+        this.#fencing(command.kind === 'finish' ? command.ended : command.kind === 'renew' ? command.leases : command.kind === 'note' ? [command] : [], done.answer);
         if (command.kind === 'remove') removed.push(command.jobId);
       }
     }

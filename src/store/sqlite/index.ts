@@ -9,7 +9,7 @@ import type { Store, StoreHealth } from '../store.ts';
 import { createAdmission } from './admission.ts';
 import { type Core, openCore } from './core.ts';
 import type { EngineOptions } from './engine.ts';
-import { unpackAnswer } from './message.ts';
+import { type PackedReport, packTask, unpackReport } from './message.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
 import { Reader } from './reader.ts';
 import { ScheduleReader } from './schedule-reader.ts';
@@ -94,7 +94,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   const settle = (done: Done): void => {
     const entry = waiting.get(done.id);
     waiting.delete(done.id);
-    if ('answer' in done) entry?.resolve(unpackAnswer(done.answer));
+    if ('answer' in done) entry?.resolve(done.answer);
     else entry?.reject(new DomainError(done.refusal.code, done.refusal.message, done.refusal.details));
   };
   const receive = (report: Report): void => {
@@ -221,8 +221,9 @@ function threadLine(path: string, options: StoreOptions, receive: (report: Repor
   const data: WriterData = { path, policies: options.policies, synchronous: options.synchronous ?? 'FULL' };
   const worker = new Worker(options.writerModule ?? new URL('./writer.ts', import.meta.url), { workerData: data, name: 'writer' });
   return new Promise((resolve, reject) => {
-    worker.on('message', (report: Report) => {
-      if (report.kind === 'ready') resolve({ post: (task) => worker.postMessage(task), facts: { synchronous: report.synchronous, journal: report.journal } });
+    worker.on('message', (message: PackedReport) => {
+      const report = unpackReport(message);
+      if (report.kind === 'ready') resolve({ post: (task) => worker.postMessage(packTask(task)), facts: { synchronous: report.synchronous, journal: report.journal } });
       else receive(report);
     });
     worker.on('error', (error) => { reject(error); fail(error instanceof Error ? error.message : String(error)); });

@@ -1,53 +1,121 @@
-// What the writer's answers look like on their way between the threads. A structured clone writes the name and the value of
-// every field, and nearly all of a job's are what every new job has: those are left out and put back on the other side.
-import { type Answer, type Claim, emptyAnswer } from '../../domain/commands.ts';
+// What tasks and reports look like on their way between the threads. A structured clone writes the name and the value of
+// every field, and nearly all of a job's are what every new job has: what each of its kind has goes as a row of values,
+// names are sent only for what is not plain, and the other side puts back the rest.
+import { type Answer, type Claim, type Command, emptyAnswer, type NewJob } from '../../domain/commands.ts';
 import { EMPTY_SPEC, type Job, NO_CHILDREN } from '../../domain/job.ts';
+import type { Done, Refused, Report, Sent, Task } from './writer.ts';
 
-const PLAIN_JOB: Omit<Job, 'id' | 'type' | 'rootId' | 'createdAt'> = {
-  parentId: null, ordinal: null, depth: 0, spec: EMPTY_SPEC, status: 'queued', gate: 'open', priority: 5, dueAt: null, startedAt: null,
+/** How one kind of object travels: the values that always go, and the plain object that they alone make. */
+interface Form<T> {
+  row(whole: T): unknown[];
+  plain(row: Row): T;
+}
+/** The values of a form's row, then the fields in which the object is not the plain one, if there are any. */
+type Row = readonly unknown[];
+
+const PLAIN_JOB = {
+  parentId: null, ordinal: null, depth: 0, spec: EMPTY_SPEC, status: 'queued', gate: 'open', priority: 5, startedAt: null,
   endedAt: null, expiresAt: null, deadlineAt: null, attempt: 0, failures: 0, interruptions: 0, crashes: 0, attemptStartedAt: null,
   claimedAt: null, leaseUntil: null, leaseEpoch: 0, worker: null, children: NO_CHILDREN, progress: null, logBytes: 0, error: null, ending: null,
+} satisfies Partial<Job>;
+const JOB: Form<Job> = {
+  row: ({ id, type, createdAt }) => [id, type, createdAt],
+  plain: (row) => {
+    const [id, type, createdAt] = row as [string, string, number];
+    return { ...PLAIN_JOB, id, type, rootId: id, createdAt, dueAt: createdAt };
+  },
 };
-const PLAIN_CLAIM: Omit<Claim, 'id' | 'type' | 'input' | 'rootId' | 'createdAt' | 'claimedAt'> = {
-  epoch: 1, attempt: 1, failures: 0, parentId: null, spec: EMPTY_SPEC, children: NO_CHILDREN, priority: 5,
-  secret: null, kept: null, ending: null,
+const PLAIN_CLAIM = {
+  epoch: 1, attempt: 1, failures: 0, parentId: null, spec: EMPTY_SPEC, children: NO_CHILDREN, priority: 5, secret: null, kept: null, ending: null,
+} satisfies Partial<Claim>;
+const CLAIM: Form<Claim> = {
+  row: ({ id, type, input, createdAt, claimedAt }) => [id, type, input, createdAt, claimedAt],
+  plain: (row) => {
+    const [id, type, input, createdAt, claimedAt] = row as [string, string, string, number, number];
+    return { ...PLAIN_CLAIM, id, type, input, rootId: id, createdAt, claimedAt };
+  },
 };
-const NOTHING = emptyAnswer();
+const NEW_JOB: Form<NewJob> = {
+  row: ({ type, input }) => [type, input],
+  plain: (row) => {
+    const [type, input] = row as [string, string];
+    return { type, input, spec: EMPTY_SPEC };
+  },
+};
 
-type Packed<T, Plain> = Omit<T, keyof Plain | 'rootId'> & Partial<T>;
-export interface PackedAnswer extends Partial<Omit<Answer, 'jobs' | 'claimed'>> {
-  jobs?: Packed<Job, typeof PLAIN_JOB>[];
-  claimed?: Packed<Claim, typeof PLAIN_CLAIM>[];
-}
-
-/** Without the fields that are plain; `rootId` only where it is not the job's own id. */
-function pack<T extends { readonly id: string; readonly rootId: string }, P extends object>(whole: T, plain: P): Packed<T, P> {
-  const packed: Record<string, unknown> = {};
-  const known = plain as Record<string, unknown>;
+function pack<T extends object>(whole: T, form: Form<T>): Row {
+  const row = form.row(whole);
+  const plain = form.plain(row);
+  let other: Partial<T> | null = null;
   for (const name in whole) {
-    const value = whole[name];
-    if (value !== known[name] && !(name === 'rootId' && value === whole.id)) packed[name] = value;
+    if (whole[name] === plain[name]) continue;
+    other ??= {};
+    other[name] = whole[name];
   }
-  return packed as Packed<T, P>;
+  if (other !== null) row.push(other);
+  return row;
 }
 
-export function packAnswer(answer: Answer): PackedAnswer {
+function unpack<T extends object>(row: Row, form: Form<T>): T {
+  const plain = form.plain(row);
+  const last = row[row.length - 1]; // values are words and numbers
+  return typeof last === 'object' ? Object.assign(plain, last) : plain;
+}
+
+type Submit = Extract<Command, { kind: 'submit' }>;
+type PackedCommand = Exclude<Command, Submit> | readonly [jobs: readonly Row[], parentId?: string | undefined, idempotency?: Submit['idempotency']];
+type PackedSent = readonly [id: number, now: number, command: PackedCommand];
+
+function packSent({ id, now, command }: Sent): PackedSent {
+  if (command.kind !== 'submit') return [id, now, command];
+  const jobs = command.jobs.map((job) => pack(job, NEW_JOB));
+  return [id, now, command.parentId === undefined && command.idempotency === undefined ? [jobs] : [jobs, command.parentId, command.idempotency]];
+}
+
+function unpackSent([id, now, packed]: PackedSent): Sent {
+  if ('kind' in packed) return { id, now, command: packed };
+  const [jobs, parentId, idempotency] = packed;
+  return { id, now, command: { kind: 'submit', jobs: jobs.map((row) => unpack(row, NEW_JOB)), parentId, idempotency } };
+}
+
+type Commands = Extract<Task, { kind: 'commands' }>;
+export type PackedTask = Exclude<Task, Commands> | { readonly kind: 'commands'; readonly list: readonly PackedSent[] };
+
+export const packTask = (task: Task): PackedTask => (task.kind === 'commands' ? { kind: 'commands', list: task.list.map(packSent) } : task);
+export const unpackTask = (task: PackedTask): Task => (task.kind === 'commands' ? { kind: 'commands', list: task.list.map(unpackSent) } : task);
+
+interface PackedAnswer extends Partial<Omit<Answer, 'jobs' | 'claimed'>> {
+  jobs?: readonly Row[];
+  claimed?: readonly Row[];
+}
+
+function packAnswer(answer: Answer): PackedAnswer {
   const packed: PackedAnswer = {};
-  if (answer.jobs.length > 0) packed.jobs = answer.jobs.map((job) => pack(job, PLAIN_JOB));
-  if (answer.claimed.length > 0) packed.claimed = answer.claimed.map((claim) => pack(claim, PLAIN_CLAIM));
+  if (answer.jobs.length > 0) packed.jobs = answer.jobs.map((job) => pack(job, JOB));
+  if (answer.claimed.length > 0) packed.claimed = answer.claimed.map((claim) => pack(claim, CLAIM));
   if (answer.replayed !== null) packed.replayed = answer.replayed;
   if (answer.refused.length > 0) packed.refused = answer.refused;
   if (answer.revoked.length > 0) packed.revoked = answer.revoked;
   if (answer.stopping.length > 0) packed.stopping = answer.stopping;
-  if (answer.seen !== NOTHING.seen) packed.seen = answer.seen;
+  if (answer.seen > 0) packed.seen = answer.seen;
   if (answer.schedule !== null) packed.schedule = answer.schedule;
   if (answer.runs.length > 0) packed.runs = answer.runs;
-  if (answer.late !== NOTHING.late) packed.late = answer.late;
+  if (answer.late > 0) packed.late = answer.late;
   return packed;
 }
 
-export const unpackAnswer = ({ jobs = [], claimed = [], ...rest }: PackedAnswer): Answer => ({
-  ...emptyAnswer(), ...rest,
-  jobs: jobs.map((job) => ({ ...PLAIN_JOB, rootId: job.id, ...job })),
-  claimed: claimed.map((claim) => ({ ...PLAIN_CLAIM, rootId: claim.id, ...claim })),
-});
+function unpackAnswer({ jobs, claimed, ...rest }: PackedAnswer): Answer {
+  const answer: Answer = { ...emptyAnswer(), ...rest };
+  if (jobs !== undefined) answer.jobs = jobs.map((row) => unpack(row, JOB));
+  if (claimed !== undefined) answer.claimed = claimed.map((row) => unpack(row, CLAIM));
+  return answer;
+}
+
+type PackedDone = readonly [id: number, answer: PackedAnswer] | Refused;
+type DoneReport = Extract<Report, { kind: 'done' }>;
+export type PackedReport = Exclude<Report, DoneReport> | (Omit<DoneReport, 'list'> & { readonly list: readonly PackedDone[] });
+
+export const packReport = (report: Report): PackedReport => (report.kind !== 'done' ? report
+  : { ...report, list: report.list.map((done): PackedDone => ('answer' in done ? [done.id, packAnswer(done.answer)] : done)) });
+export const unpackReport = (report: PackedReport): Report => (report.kind !== 'done' ? report
+  : { ...report, list: report.list.map((done): Done => ('refusal' in done ? done : { id: done[0], answer: unpackAnswer(done[1]) })) });

@@ -1,14 +1,14 @@
 // The writer's thread: takes batches of commands, commits them together, answers once they are on disk.
 // In a thread of its own so that a slow or frozen disk never stops reads, streams and health checks.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { Command } from '../../domain/commands.ts';
+import type { Answer, Command } from '../../domain/commands.ts';
 import type { DomainError, ErrorCode, ErrorDetails } from '../../domain/errors.ts';
 import type { Policies } from '../../domain/policy.ts';
 import { nextBatch } from './admission.ts';
 import type { Reply } from './committer.ts';
 import { type Core, openCore } from './core.ts';
 import { StorageFailure } from './failure.ts';
-import { packAnswer, type PackedAnswer } from './message.ts';
+import { type PackedTask, packReport, unpackTask } from './message.ts';
 
 export interface WriterData {
   readonly path: string;
@@ -21,8 +21,8 @@ export type Task = { readonly kind: 'commands'; readonly list: readonly Sent[] }
   | { readonly kind: 'shift'; readonly id: number; readonly by: number }
   | { readonly kind: 'forget'; readonly id: number; readonly before: number; readonly limit: number }
   | { readonly kind: 'close' };
-export type Done = { readonly id: number; readonly answer: PackedAnswer }
-  | { readonly id: number; readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails } };
+export interface Refused { readonly id: number; readonly refusal: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails } }
+export type Done = { readonly id: number; readonly answer: Answer } | Refused;
 export type Report =
   | { readonly kind: 'ready'; readonly synchronous: number; readonly journal: string }
   | { readonly kind: 'done'; readonly list: readonly Done[]; readonly full: boolean; readonly lastSeq: number }
@@ -35,11 +35,11 @@ export type Report =
 const PROBE_EVERY = 1_000;
 
 export const toDone = (id: number, reply: Reply): Done =>
-  'answer' in reply ? { id, answer: packAnswer(reply.answer) } : { id, refusal: plain(reply.refusal) };
+  'answer' in reply ? { id, answer: reply.answer } : { id, refusal: plain(reply.refusal) };
 const plain = ({ code, message, details }: DomainError) => ({ code, message, details });
 
 function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
-  const send = (report: Report): void => port.postMessage(report);
+  const send = (report: Report): void => port.postMessage(packReport(report));
   const core = openCore(data.path, data.policies, data.synchronous);
   const { committer } = core;
   let probe: NodeJS.Timeout | null = null;
@@ -67,7 +67,7 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
     };
     take(initial);
     do {
-      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(next.message as Task);
+      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) take(unpackTask(next.message as PackedTask));
       commitSome();
     } while (queue.length > 0);
     for (const task of others) {
@@ -89,10 +89,10 @@ function serve(port: NonNullable<typeof parentPort>, data: WriterData): void {
   };
 
   let hasFailed = false;
-  port.on('message', (task: Task) => {
+  port.on('message', (task: PackedTask) => {
     if (hasFailed) return; // a closed port still hands over what was under way; not one more write to a file that failed
     try {
-      work(task);
+      work(unpackTask(task));
     } catch (error) {
       hasFailed = true;
       // Nothing more is acknowledged; the process stops, and the next start checks the file before it takes a write.

@@ -49,7 +49,7 @@ const SUBMIT_EXAMPLES = {
 
 const header = (name: string, description: string, schema: Any) => ({ name, in: 'header', required: false, description, schema });
 const IDEMPOTENCY = header('Idempotency-Key', 'The same key and body answer the same job; kept 24 hours.', { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' });
-const PREFER = header('Prefer', 'wait=N: wait up to N seconds (60 at most) for the end of the job.', { type: 'string', examples: ['wait=30'] });
+const PREFER = header('Prefer', 'wait=N: wait up to N seconds (60 at most) for the end of the job. return=minimal: answer with its id alone; not with a wait.', { type: 'string', examples: ['wait=30', 'return=minimal'] });
 const text = (description: string): Any => ({ description, schema: { type: 'string' } });
 
 const jobLink = (operationId: string, description: string, parameter = 'id'): Any => ({ operationId, description, parameters: { [parameter]: '$response.body#/id' } });
@@ -86,7 +86,7 @@ export function finishDocument(document: Any, book: SchemaBook): Any {
     for (const status of ['200', '201']) {
       const response = submit.responses[status];
       if (response === undefined) continue;
-      response.headers = { ...response.headers, location: text('The path of the job'), 'preference-applied': text('The wait that was granted') };
+      response.headers = { ...response.headers, location: text('The path of the job'), 'preference-applied': text('The wait that was granted, or return=minimal') };
       if (status === '200') response.headers['idempotency-replayed'] = text('true: nothing was added');
       response.links = LINKS;
     }

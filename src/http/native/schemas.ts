@@ -123,6 +123,7 @@ export const jobSchema = z.object({
   options: z.record(z.string(), z.unknown()).describe('What the submitter chose: ttl, timeout, deadline, maxAttempts, backoff, callback, width …'),
   cursor: z.string().describe('Events after this cursor are not in this picture yet: pass it as ?after='),
 });
+export const submitAnswer = z.union([jobSchema, z.strictObject({ id: jobId }).describe('With Prefer: return=minimal')]);
 export const jobListSchema = z.object({ jobs: z.array(jobSchema), nextCursor: z.string().nullable() });
 export const bulkAnswer = z.object({ ids: z.array(jobId).describe('In the order they were sent; roots only') });
 export const eventSchema = z.object({ type: z.enum(EVENT_TYPES), jobId, timestamp: instant, data: z.record(z.string(), z.unknown()) });

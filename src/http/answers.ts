@@ -14,6 +14,26 @@ const BAD: Readonly<Record<number, string>> = {
 /** Refused before any route is asked, so every route has them. */
 const EVERYWHERE = [400, 408, 414, 421, 431, 500] as const;
 
+/** What a dialect refuses with, instead of problem+json. */
+export interface RefusalSchema {
+  readonly contentType: string;
+  readonly schema: z.ZodType;
+  /** Its status for one of the native ones, where that differs. */
+  readonly statusOf: (status: number) => number;
+}
+/** Refused by Node's parser before a path is known: problem+json whatever the dialect. */
+const UNREAD: ReadonlySet<number> = new Set([400, 408, 431]);
+
+export function answersIn(dialect: RefusalSchema, good: Good, ...more: readonly number[]): Record<string, Declared> {
+  const declared = answers(good);
+  for (const status of [...EVERYWHERE, ...more]) {
+    const own = dialect.statusOf(status);
+    const content = { [dialect.contentType]: { schema: dialect.schema }, ...(UNREAD.has(own) ? { 'application/problem+json': { schema: problemSchema } } : {}) };
+    declared[own] = { description: BAD[own] ?? 'Refused', content };
+  }
+  return declared;
+}
+
 export function answers(good: Good, ...more: readonly number[]): Record<string, Declared> {
   const declared: Record<string, Declared> = {};
   for (const [status, [description, schema, contentType]] of Object.entries(good)) {

@@ -10,10 +10,18 @@ import type { Waiters } from '../orchestrator/wait.ts';
 import type { Store } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Problem } from './problem.ts';
 import type { Inputs } from './native/schemas.ts';
 import type { HttpLimits } from './server.ts';
 
 export type Phase = 'starting' | 'ready' | 'stopping';
+
+/** How a dialect says no. It covers every refusal under its prefix that has a path: also those before and without a route. */
+export interface Envelope {
+  readonly prefix: string;
+  readonly headers: Readonly<Record<string, string>>;
+  render(problem: Problem): { readonly status: number; readonly contentType: string; readonly text: string };
+}
 
 export interface HttpDeps {
   readonly store: Store;
@@ -39,6 +47,8 @@ export interface HttpDeps {
   readonly maxConnections: number;
   /** Only what differs from HTTP_LIMITS. */
   readonly limits?: Partial<HttpLimits>;
+  /** Dialects that refuse in words of their own, by the prefix of their paths. */
+  readonly envelopes?: readonly Envelope[];
   /** Routes that are built elsewhere: the streams, dialects. Called before the server is ready. */
   readonly routes?: readonly ((app: FastifyInstance) => void)[];
 }

@@ -19,6 +19,7 @@ export const openApiBase = (version: string) => ({
     { name: 'Watching', description: 'Follow what happens.' },
     { name: 'Control', description: 'Start, pause, resume, cancel, retry, change, delete.' },
     { name: 'Schedules', description: 'Make jobs again and again, by a pattern of times in a time zone.' },
+    { name: 'AITP', description: 'Schedules as clients of that protocol know them: 200 to every success, refusals as `{"detail": "…"}`.' },
     { name: 'Types', description: 'Kinds of work and their limits.' },
     { name: 'Operations', description: 'Health, metrics, this document.' },
     { name: 'Debug', description: 'For trying things out; only in development.' },

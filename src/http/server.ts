@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import swagger from '@fastify/swagger';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { HttpDeps } from './deps.ts';
+import type { Envelope, HttpDeps } from './deps.ts';
 import { addGuards } from './guards.ts';
 import { parseJson, refuseEncoding } from './json-body.ts';
 import { linger } from './linger.ts';
@@ -91,6 +91,10 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     return done(null, parseJson(buffer));
   });
 
+  const refuse = (request: FastifyRequest, reply: FastifyReply, body: Problem): void => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    sendRefusal(request, reply, body, deps.envelopes?.find(({ prefix }) => path.startsWith(prefix)));
+  };
   const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = problemOf(error);
     if (known?.code === 'damaged') log.error({ err: error, requestId: request.id }, 'the database file is damaged: keep it, and restore the newest backup beside it');
@@ -139,7 +143,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
 
 const isUtf8Json = (type: string): boolean => /^application\/json\s*(;\s*charset\s*=\s*"?utf-?8"?\s*)?;?$/i.test(type.trim());
 
-function refuse(request: FastifyRequest, reply: FastifyReply, body: Problem): void {
+function sendRefusal(request: FastifyRequest, reply: FastifyReply, body: Problem, envelope: Envelope | undefined): void {
   reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff'); // some refusals come before any hook
   const wait = RETRY_AFTER[body.code];
   if (wait !== undefined) reply.header('retry-after', wait);
@@ -148,7 +152,9 @@ function refuse(request: FastifyRequest, reply: FastifyReply, body: Problem): vo
     reply.header('connection', 'close');
     linger(request.raw);
   }
-  void reply.code(body.status).header('content-type', PROBLEM_TYPE).header('cache-control', 'no-store').send(JSON.stringify({ ...body, requestId: request.id }));
+  const { status, contentType, text } = envelope?.render(body) ?? { status: body.status, contentType: PROBLEM_TYPE, text: JSON.stringify({ ...body, requestId: request.id }) };
+  if (envelope !== undefined) reply.headers(envelope.headers);
+  void reply.code(status).header('content-type', contentType).header('cache-control', 'no-store').send(text);
 }
 
 /** Refusals of Node's parser, before there is a request. */

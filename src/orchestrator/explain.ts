@@ -57,6 +57,7 @@ function* whatStops(facts: Facts, at: number): Generator<Reason> {
   if (job.gate === 'parent') yield* gated(facts, at);
   else if (paused === undefined && job.dueAt !== null && job.dueAt <= now) {
     const type = facts.capacity.find((entry) => entry.type === job.type);
+    if (type === undefined) yield { code: 'no_capable_agent', message: `Nothing here runs jobs of type ${job.type}.`, unblock: 'It waits until something that does takes it.' };
     if (type !== undefined && type.running >= type.limit) {
       const raise = `PATCH /api/types/${type.type} {"concurrency":${Math.max(1, type.limit * 2)}}`;
       yield type.limit === 0

@@ -33,6 +33,17 @@ const HOSTILE: readonly [what: string, body: { cron: string; timezone: string },
   ['a list of hundreds', { cron: `${Array.from({ length: 160 }, () => '5').join(',')} 0 31 2,4 *`, ...UTC }, /names no time|is no pattern|512/],
 ];
 
+test.each(HOSTILE)('case 102: %s is refused in little time in the AITP dialect, and called invalid where that is asked', async (_what, { cron, timezone }) => {
+  const query = new URLSearchParams({ cron_expression: cron, timezone }).toString();
+  const before = cpu();
+  const made = await fetch(`${target.url}/aitp/tasks/schedule?client_id=c&task_type=t&capability_required=x&${query}`, { method: 'POST' });
+  expect([400, 422, 431]).toContain(made.status); // 40,000 characters are more than a request line may have
+  const asked = await fetch(`${target.url}/aitp/tasks/schedule/validate?${query}`, { method: 'POST' });
+  if (asked.status === 200) expect(await asked.json()).toMatchObject({ valid: false, message: expect.stringMatching(/\w{3}/) });
+  else expect(asked.status).toBe(431);
+  expect((cpu() - before) / 2).toBeLessThan(CPU_MAX);
+});
+
 test.each(HOSTILE)('case 102: %s is refused in little time, in a schedule and in a preview', async (_what, body, says) => {
   for (const [path, more] of [['/api/schedules', { job: { type: 'noop' } }], ['/api/schedules/preview', {}]] as const) {
     const bytes = bytesOf(post({ ...body, ...more }, path));

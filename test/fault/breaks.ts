@@ -3,6 +3,8 @@ export const BREAKS = [
   'event-left-out', 'final-event-left-out', 'gap-in-the-log', 'ack-before-commit', 'key-forgotten', 'lease-left-behind', 'kill-burns-a-retry', 'child-not-let-in',
 ] as const;
 export type Break = (typeof BREAKS)[number];
+/** Of schedules, which that load does not have: nemesis/schedules.ts. */
+export type ScheduleBreak = 'advance-apart';
 
 /** Breaks of the commit, each for one fault of the disk; see broken-commit.ts. */
 export const COMMIT_BREAK_NAMES = ['events-apart', 'ack-when-full', 'carry-on', 'no-look'] as const;

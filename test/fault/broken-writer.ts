@@ -4,8 +4,9 @@ import Database from 'better-sqlite3';
 import type { NewEvent } from '../../src/domain/event.ts';
 import { LogTables } from '../../src/store/sqlite/log-table.ts';
 import { JobTable, type JobUpdate, type Placed } from '../../src/store/sqlite/job-table.ts';
+import { ScheduleTables } from '../../src/store/sqlite/schedule-table.ts';
 import { Sets } from '../../src/store/sqlite/sets.ts';
-import { type Break, type CommitBreak, isCommitBreak } from './breaks.ts';
+import { type Break, type CommitBreak, isCommitBreak, type ScheduleBreak } from './breaks.ts';
 
 /** One in so many: seldom enough that a look at a few jobs would miss it. */
 const EVERY = 20;
@@ -13,7 +14,7 @@ const EVERY = 20;
 const LATE = 150;
 
 // The store has its own workerData for its writer, so the way to break it comes by the environment of the test's server.
-const way = process.env['FAULT_BREAK'] as Break | CommitBreak | undefined;
+const way = process.env['FAULT_BREAK'] as Break | CommitBreak | ScheduleBreak | undefined;
 
 const { append } = LogTables.prototype;
 let count = 0;
@@ -50,6 +51,11 @@ else if (way === 'kill-burns-a-retry') {
   const burn = (change: JobUpdate): JobUpdate =>
     (change.job.interruptions > change.before.job.interruptions ? { ...change, job: { ...change.job, failures: change.job.failures + 1 } } : change);
   JobTable.prototype.update = function costly(this: JobTable, changes: Iterable<JobUpdate>, now: number) { update.call(this, [...changes].map(burn), now); };
+} else if (way === 'advance-apart') {
+  // What `fire` writes beside the job comes a moment later, in no transaction.
+  const { put, addRun } = ScheduleTables.prototype;
+  ScheduleTables.prototype.put = function late(this: ScheduleTables, ...args) { setTimeout(() => put.apply(this, args), LATE); return { key: args[0].key, schedule: args[1] }; };
+  ScheduleTables.prototype.addRun = function late(this: ScheduleTables, ...args) { setTimeout(() => { try { addRun.apply(this, args); } catch { /* it is there */ } }, LATE); };
 } else if (way === 'child-not-let-in') {
   const { admit } = Sets.prototype;
   Sets.prototype.admit = function forgetful(this: Sets, parent: number, n: number, now: number) { if ((count += 1) % EVERY !== 0) admit.call(this, parent, n, now); };

@@ -6,13 +6,14 @@ import { createFrozen } from './nemesis/frozen.ts';
 import { damage } from './damage/damage.ts';
 import { createFull } from './nemesis/full.ts';
 import { runFullPoints } from './nemesis/full-points.ts';
-import { createClock } from './nemesis/clock.ts';
+import { cannotFake, createClock } from './nemesis/clock.ts';
 import { createKill } from './nemesis/kill.ts';
 import { SERVER } from './campaign.ts';
 import { createOwners } from './nemesis/owners.ts';
 import { runPoints } from './nemesis/points.ts';
 import { createPowercut } from './nemesis/powercut.ts';
 import { createReadonly } from './nemesis/readonly.ts';
+import { runSchedules } from './nemesis/schedules.ts';
 import { createSlow } from './nemesis/slow.ts';
 import { cannotTrace } from './nemesis/strace.ts';
 import { createTerm } from './nemesis/term.ts';
@@ -96,6 +97,12 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'the clock is set by a second to a year, both ways, under load and while the server is down',
     ...campaigns(createClock, { perCampaign: 10 }),
     control: { what: 'everything follows the clock of the machine', cycles: 3, sign: /CLOCK: .*(waits for ever|failed|too soon|attempts)/, ...campaigns(createClock, { entry: broken('follows-the-clock'), restMax: 5_000 }) },
+  },
+  schedules: {
+    what: 'SIGKILL within 100 ms of a minute of 40 schedules: each minute makes one job of each, none twice, none left out',
+    feasible: cannotFake,
+    run: (options) => runSchedules(options),
+    control: { what: 'a schedule moves on in a commit of its own, after that of the job', cycles: 6, sign: /TWICE|have no run/, run: (options) => runSchedules(options, broken('advance-apart')) },
   },
   eio: {
     what: 'the disk fails every write for 50 to 500 ms: nothing more is acknowledged, exit 74, no start while it is bad (nbdkit, loop, ext4)',

@@ -6,6 +6,9 @@ import type { Answer } from './send.ts';
 
 /** What the server may say before it knows of any operation, or of one that the document does not have. */
 const UNROUTED = new Set([400, 404, 405, 408, 413, 414, 415, 421, 431]);
+/** Dialects that refuse in words of their own, also where they have no route. */
+const OWN_WORDS = /^\/aitp\//;
+const REFUSAL: Schema = { type: 'object', required: ['detail'] };
 /** Before there is an HTTP request there is no id for it. */
 const UNREAD = new Set([400, 405, 408, 431]);
 
@@ -33,9 +36,9 @@ export function judge(document: Document, operation: Operation | null, request: 
   const fail = (wrong: string): Verdict => ({ wrong, body: null });
   if (status >= 500) return fail(`${status} is the server's failure`);
   const media = operation?.answers[String(status)];
-  if (operation === null && !(UNROUTED.has(status) || (request.method === 'OPTIONS' && status < 300))) return fail(`${status} is no answer to a request that leads to no operation`);
+  if (operation === null && !(UNROUTED.has(status) || (status === 422 && OWN_WORDS.test(request.target)) || (request.method === 'OPTIONS' && status < 300))) return fail(`${status} is no answer to a request that leads to no operation`);
   if (operation !== null && media === undefined) return fail(`${status} is not declared for ${operation.id}, which has ${Object.keys(operation.answers).join(', ')}`);
-  const declared: Readonly<Record<string, Schema>> = media ?? { 'application/problem+json': { $ref: '#/components/schemas/Problem' } };
+  const declared: Readonly<Record<string, Schema>> = media ?? { 'application/problem+json': { $ref: '#/components/schemas/Problem' }, ...(OWN_WORDS.test(request.target) ? { 'application/json': REFUSAL } : {}) };
   if (Object.keys(declared).length === 0) return answer.body.length > 0 ? fail(`${status} is declared without a body, and has ${answer.body.length} bytes`) : { wrong: null, body: null };
   const type = mediaType(headers['content-type']);
   if (request.method === 'HEAD') return declared[type] === undefined && status < 300 ? fail(`the type ${type} is not declared for ${status}`) : { wrong: null, body: null };

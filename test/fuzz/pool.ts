@@ -48,7 +48,7 @@ export class Pool {
 
   learn(body: unknown): void {
     if (typeof body !== 'object' || body === null) return;
-    const { id, ids, status, state, nextCursor, cursor, jobs, options, type, parentId, job_id: row } = body as Record<string, any>;
+    const { id, ids, status, state, nextCursor, cursor, jobs, options, type, parentId, job_id: row, schedule_id: schedule } = body as Record<string, any>;
     if (typeof id === 'string' && id.startsWith('job_')) {
       this.ids.put(id);
       if (type === 'batch' && options?.sealed === false && state === 'PENDING') this.parents.put(id);
@@ -56,6 +56,7 @@ export class Pool {
       if (status === 'queued' || status === 'paused' || status === 'retry') this.waiting.put(id);
     }
     if (typeof id === 'string' && id.startsWith('sched_')) this.schedules.put(id);
+    if (typeof schedule === 'string' && status !== 'DELETED') this.schedules.put(schedule);
     if (typeof row === 'string' && row.startsWith('job_')) this.ids.put(row);
     if (Array.isArray(ids)) for (const one of ids.slice(0, 20)) this.ids.put(one);
     if (typeof cursor === 'string') this.events.put(cursor);

@@ -56,8 +56,9 @@ const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
 
 const instant = fc.constantFrom('2020-01-01T00:00:00Z', '2024-02-29T12:00:00-05:30', '2025-03-30T01:30:00+01:00', '2025-10-26T00:59:59.999Z', '2026-06-01T00:00:00Z', '2099-12-31T23:59:59.999Z', '9999-12-31T23:59:59Z', '0001-01-01T00:00:00Z');
 /** Of schedules. Patterns that are due soon, and some that are none. */
+const cron = fc.oneof({ weight: 12, arbitrary: fc.constantFrom('* * * * *', '*/5 * * * *', '30 1 * * *', '0 0 29 2 *', '0,30 22-23 * * 1-5', '0 0 L * *', '15 10 * JAN-mar MON#1') }, { weight: 1, arbitrary: fc.constantFrom('0 0 31 2 *', '* * * *', '* * * * * *', '@daily', '60 * * * *', '') }, { weight: 1, arbitrary: oddText });
 const OF_SCHEDULES: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
-  cron: fc.oneof({ weight: 12, arbitrary: fc.constantFrom('* * * * *', '*/5 * * * *', '30 1 * * *', '0 0 29 2 *', '0,30 22-23 * * 1-5', '0 0 L * *', '15 10 * JAN-mar MON#1') }, { weight: 1, arbitrary: fc.constantFrom('0 0 31 2 *', '* * * *', '* * * * * *', '@daily', '60 * * * *', '') }, { weight: 1, arbitrary: oddText }),
+  cron, cron_expression: cron, schedule_id: scheduleId, client_id: fc.constantFrom('a', 'b'), task_type: fc.constant('t'), capability_required: fc.constant('c'), input_data: fc.dictionary(fc.constantFrom('a', 'b'), fc.integer()),
   timezone: fc.oneof({ weight: 12, arbitrary: fc.constantFrom('UTC', 'Europe/London', 'Australia/Lord_Howe', 'America/Nuuk', 'Etc/GMT+12') }, { weight: 1, arbitrary: fc.constantFrom('Mars/Phobos', '+01:00', '../UTC', '') }),
   startAt: instant, endAt: fc.oneof(instant, fc.constant('2099-12-31T23:59:59.999Z')), from: instant, to: fc.oneof(instant, fc.constant('2020-01-01T00:10:00Z')), jitter: fc.constantFrom(0, 1, 30_000, 86_400_000), client: fc.constantFrom('a', 'b', 'ü'),
   count: fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 5 }) }, { weight: 1, arbitrary: fc.constantFrom(100, 101) }),

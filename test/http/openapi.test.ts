@@ -35,7 +35,9 @@ test('every operation has a name of its own, and declares its refusals as proble
   expect(new Set(names).size).toBe(names.length);
   for (const [path, , operation] of operations()) {
     for (const [status, response] of Object.entries<any>(operation.responses)) {
-      if (Number(status) >= 400 && !(path === '/ready' && status === '503')) expect(Object.keys(response.content)).toEqual(['application/problem+json']);
+      if (Number(status) < 400 || (path === '/ready' && status === '503')) continue;
+      const own = path.startsWith('/aitp/') ? ['application/json', ...(['400', '408', '431'].includes(status) ? ['application/problem+json'] : [])] : ['application/problem+json'];
+      expect([path, status, Object.keys(response.content)]).toEqual([path, status, own]);
     }
     expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['400', '421', '500']));
   }

@@ -6,6 +6,8 @@ import type { Outcome } from '../../src/domain/outcome.ts';
 import { Artifacts } from '../../src/orchestrator/artifacts.ts';
 import { INPUTS } from '../../src/handlers/inputs.ts';
 import { checkUrl } from '../../src/handlers/egress/guard.ts';
+import { aitpEnvelopes } from '../../src/http/aitp/envelope.ts';
+import { registerAitpSchedules } from '../../src/http/aitp/schedules.ts';
 import type { Phase } from '../../src/http/deps.ts';
 import { buildServer } from '../../src/http/server.ts';
 import type { Capacity, TypeCapacity } from '../../src/orchestrator/capacity.ts';
@@ -80,6 +82,7 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
       const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });
       return verdict.ok ? null : verdict.message;
     },
+    envelopes: aitpEnvelopes, routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock })],
     phase: () => bench.phase, version: '0.0.0', debug: options.debug ?? false, allowedHosts: options.allowedHosts ?? null, maxConnections: options.maxConnections ?? 1_000,
   });
   const bench: HttpBench = {

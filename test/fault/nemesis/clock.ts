@@ -6,6 +6,9 @@ import type { Rng } from '../rng.ts';
 import type { Field, Nemesis } from './nemesis.ts';
 
 const LIBRARIES = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1', '/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1'];
+export const FAKETIME = LIBRARIES.find((path) => existsSync(path));
+/** null, or why no false clock can be had. */
+export const cannotFake = (): Promise<string | null> => Promise.resolve(FAKETIME === undefined ? 'libfaketime is missing: apt-get install faketime' : process.platform === 'linux' ? null : 'libfaketime is asked for on Linux only');
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 const DAY = 24 * HOUR;
@@ -39,7 +42,6 @@ const canaries = (dueAt: number | null): Canary[] => [
 ];
 
 export const createClock = (): Nemesis => {
-  const library = LIBRARIES.find((path) => existsSync(path));
   let file = '';
   let offset = 0;
   let steps = 0;
@@ -84,9 +86,9 @@ export const createClock = (): Nemesis => {
   };
   return {
     name: 'clock',
-    feasible: () => Promise.resolve(library === undefined ? 'libfaketime is missing: apt-get install faketime' : process.platform === 'linux' ? null : 'libfaketime is asked for on Linux only'),
+    feasible: cannotFake,
     now: () => Date.now() + offset,
-    launch: () => ({ env: { LD_PRELOAD: library ?? '', FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' } }),
+    launch: () => ({ env: { LD_PRELOAD: FAKETIME ?? '', FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' } }),
     async setup({ folder }) {
       file = join(folder, 'clock');
       writeFileSync(file, '+0');

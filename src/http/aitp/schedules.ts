@@ -12,7 +12,7 @@ import { Refusal } from '../problem.ts';
 import { refusalSchema } from './envelope.ts';
 import {
   changed, changedWire, createBody, created, createdWire, createQuery, EXECUTION_STATE_OF, executions, executionsQuery, executionText, full, fullWire, idParams, list, listQuery, putBody, rowWire, said,
-  scheduleOf, STATUS_OF, validated, validateQuery,
+  scheduleOf, STATE_OF, STATUS_OF, validated, validateQuery,
 } from './schedule-wire.ts';
 import { isoOf } from './wire.ts';
 
@@ -102,11 +102,12 @@ export function registerAitpSchedules(instance: FastifyInstance, { store, schedu
   });
 
   app.post(`${PATH}/:schedule_id/pause`, {
-    schema: { operationId: 'aitpPauseSchedule', tags, summary: 'Pause a schedule', params: idParams, response: answers({ 200: ['It is paused', said] }, 403, 404, 409, ...BODY) },
+    schema: { operationId: 'aitpPauseSchedule', tags, summary: 'Pause a schedule', params: idParams, response: answers({ 200: ['As it is now', said] }, 403, 404, ...BODY) },
   }, async ({ params: { schedule_id } }) => {
     await find(schedule_id);
-    await schedules.pause(schedule_id, null);
-    return { schedule_id, status: 'PAUSED', message: 'Schedule paused' };
+    await unlessThere(schedules.pause(schedule_id, null));
+    const { schedule: { status } } = await find(schedule_id);
+    return { schedule_id, status: STATE_OF[status], message: status === 'completed' ? 'Schedule is completed' : 'Schedule paused' };
   });
 
   app.post(`${PATH}/:schedule_id/resume`, {

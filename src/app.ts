@@ -7,15 +7,22 @@ import { createEgress } from './handlers/egress/client.ts';
 import { checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
 import type { Registry } from './handlers/handler.ts';
 import { expandUrl, INPUTS } from './handlers/inputs.ts';
+import { createEvaluationTypes } from './handlers/evaluation/registry.ts';
+import type { ReportFacts } from './handlers/evaluation/tools.ts';
 import { createRegistry } from './handlers/registry.ts';
 import { aitpEnvelopes } from './http/aitp/envelope.ts';
 import { registerAitpSchedules } from './http/aitp/schedules.ts';
 import type { Phase } from './http/deps.ts';
+import { experimentSubmitOf, registerEvaluation } from './http/evaluation/routes.ts';
+import { experimentWords } from './http/evaluation/words.ts';
 import { lastInLine } from './http/last-in-line.ts';
+import { fullJobText } from './http/native/reply.ts';
 import { registerStreams } from './http/native/streams.ts';
 import { buildServer, type HttpLimits } from './http/server.ts';
 import { Streams } from './http/stream.ts';
 import { Artifacts } from './orchestrator/artifacts.ts';
+import { Evaluations } from './orchestrator/evaluations.ts';
+import { afterRestart, outcomesOf } from './orchestrator/evaluations/runs.ts';
 import { finalBody } from './orchestrator/final.ts';
 import { Jobs } from './orchestrator/jobs.ts';
 import { ScheduleTimes } from './orchestrator/schedule-times.ts';
@@ -26,7 +33,9 @@ import { Feed } from './runtime/feed.ts';
 import { Scheduler } from './runtime/scheduler.ts';
 import { recover, Sweeper } from './runtime/sweeper.ts';
 import { catchUp, ClockWatch, createSteadyClock } from './runtime/steady-clock.ts';
+import { newSuffix } from './store/sqlite/ids.ts';
 import { openStore, type StoreOptions } from './store/sqlite/index.ts';
+import { addEvaluationMetrics } from './telemetry/evaluation-metrics.ts';
 import { addJobMetrics } from './telemetry/job-metrics.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -77,7 +86,16 @@ export async function startApp({ config, clock: machine, log, version, onFailure
     get ownPort() { return tools.port; },
   };
   const egress = createEgress({ policy, clock });
-  const registry: Registry = createRegistry({ egress, clock, get arenaUrl() { return tools.url; } });
+  const metrics = createMetrics();
+  const runtime = addRuntimeMetrics(metrics);
+  const registry: Registry = {
+    ...createRegistry({ egress, clock, get arenaUrl() { return tools.url; } }),
+    // They run once the store is open.
+    ...createEvaluationTypes({
+      egress, clock, meter: addEvaluationMetrics(metrics), part: (kind, id, part) => store.documentPart(kind, id, part), secret: (kind, id) => store.documentSecret(kind, id),
+      report: async (id) => JSON.parse((await store.document('report', id))?.body ?? 'null') as ReportFacts | null, outcomes: (jobId) => outcomesOf(store, jobId),
+    }),
+  };
   const strangers = Object.keys(config.concurrency).filter((type) => registry[type] === undefined);
   if (strangers.length > 0) throw new ConfigError([`MUSTER_CONCURRENCY names ${strangers.join(', ')}; there are the types ${Object.keys(registry).join(', ')}.`]);
   const policies = Object.fromEntries(Object.entries(registry).map(([type, row]) => [type, row.policy]));
@@ -89,9 +107,9 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   if (setBack < 0) log.warn({ ms: setBack }, 'The clock of the machine was set back while the server was down; what waits was moved with it');
   const orphans = await recover(jobs, LOCAL_WORKER);
   if (orphans > 0) log.warn({ jobs: orphans }, 'The process before this one died; its running jobs are taken up again');
+  const runs = await afterRestart(store, jobs);
+  if (runs.paused > 0) log.warn({ runs: runs.paused }, 'Experiments that were running are paused; POST /api/jobs/{id}/resume goes on with each');
 
-  const metrics = createMetrics();
-  const runtime = addRuntimeMetrics(metrics);
   const waiters = new Waiters(store, clock, config.maxWaiters);
   const feed = new Feed({ store, clock, report: log });
   const dispatcher = new Dispatcher({
@@ -107,17 +125,20 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   const watch = new ClockWatch(clock, store, log, () => { sweeper.replan(); scheduler.replan(); });
   const artifacts = new Artifacts(`${config.db}.artifacts`);
   const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
+  const evaluations = new Evaluations({ store, jobs, waiters, clock, newSuffix });
+  const words = { experiment: experimentWords(store) };
   await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });
 
+  const refuseUrl = (url: string): string | null => {
+    const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
+    return verdict.ok ? null : verdict.message;
+  };
   const server = buildServer({
     store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
     phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
-    refuseUrl: (url) => {
-      const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
-      return verdict.ok ? null : verdict.message;
-    },
+    refuseUrl, words, otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
     envelopes: aitpEnvelopes,
-    routes: [(app) => registerStreams(app, { streams, store }), (app) => registerAitpSchedules(app, { store, schedules, clock })],
+    routes: [(app) => registerStreams(app, { streams, store, words }), (app) => registerAitpSchedules(app, { store, schedules, clock }), (app) => registerEvaluation(app, evaluations, refuseUrl)],
   });
 
   const letGo = async (): Promise<void> => {

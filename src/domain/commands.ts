@@ -1,5 +1,6 @@
 // Commands as data: what can be asked of the store, what each needs locked, and what a decision may change.
 // `pick` names what to lock; `decide` (decide.ts) turns the locked snapshot into Changes or throws a DomainError.
+import type { DocumentChange, DocumentCommand, DocumentRef, KnownDocument } from './document.ts';
 import type { NewEvent } from './event.ts';
 import type { ChildCounts, FinalStatus, Gate, Job, JobError, JobSpec } from './job.ts';
 import type { Outcome } from './outcome.ts';
@@ -78,6 +79,7 @@ export interface Keep {
 }
 
 export type Command =
+  | DocumentCommand
   | { readonly kind: 'submit'; readonly jobs: readonly NewJob[]; readonly parentId?: string | undefined; readonly idempotency?: IdempotencyClaim | undefined }
   | { readonly kind: 'claim'; readonly worker: string; readonly type: string; readonly limit: number }
   | { readonly kind: 'finish'; readonly ended: readonly Ended[] }
@@ -85,7 +87,9 @@ export type Command =
   | { readonly kind: 'renew'; readonly leases: readonly LeaseRef[]; readonly begin?: boolean }
   | { readonly kind: 'note'; readonly jobId: string; readonly epoch: number; readonly progress?: number; readonly events: readonly EventDraft[] }
   | { readonly kind: 'keep'; readonly jobId: string; readonly epoch: number; readonly keep: Keep }
-  | { readonly kind: 'start' | 'pause' | 'resume' | 'retry'; readonly jobId: string }
+  | { readonly kind: 'start' | 'resume' | 'retry'; readonly jobId: string }
+  /** `atOnce`: a gentle job does not wait for the children at work (they were cut off by a restart). */
+  | { readonly kind: 'pause'; readonly jobId: string; readonly atOnce?: boolean | undefined }
   | { readonly kind: 'cancel'; readonly jobId: string; readonly reason?: string | undefined }
   | { readonly kind: 'edit'; readonly jobId: string; readonly patch: JobPatch }
   | { readonly kind: 'remove'; readonly jobId: string }
@@ -120,7 +124,8 @@ export type Pick =
   | { readonly kind: 'leased'; readonly worker: string; readonly limit: number }
   | { readonly kind: 'tree'; readonly id: string }
   /** Schedules by id; none where one is added. */
-  | { readonly kind: 'schedules'; readonly ids: readonly string[] };
+  | { readonly kind: 'schedules'; readonly ids: readonly string[] }
+  | { readonly kind: 'documents'; readonly refs: readonly DocumentRef[] };
 
 export interface Snapshot {
   /** A picked job or one of their ancestors. */
@@ -144,6 +149,8 @@ export interface Snapshot {
   readonly nextBuffered: (scheduleId: string) => Run | undefined;
   /** Jobs of the schedule's open runs. */
   readonly openJobs: (scheduleId: string) => readonly string[];
+  /** A picked document, if there is one. */
+  readonly document?: (ref: DocumentRef) => KnownDocument | undefined;
 }
 
 /** What a handler finds of the attempts before, its own included when it was taken up again. */
@@ -172,7 +179,8 @@ export type Change =
   | { readonly kind: 'addSchedule'; readonly schedule: Schedule; readonly template: JobTemplate }
   | { readonly kind: 'putSchedule'; readonly schedule: Schedule; readonly template?: JobTemplate }
   | { readonly kind: 'removeSchedule'; readonly scheduleId: string }
-  | { readonly kind: 'addRun' | 'putRun'; readonly run: Run };
+  | { readonly kind: 'addRun' | 'putRun'; readonly run: Run }
+  | DocumentChange;
 
 export type AttemptOutcome = 'completed' | 'failed' | 'timed_out' | 'interrupted' | 'cancelled';
 
@@ -264,6 +272,8 @@ export function pick(command: Command): Pick {
       return { kind: 'schedules', ids: [] };
     case 'editSchedule': case 'pauseSchedule': case 'resumeSchedule': case 'aimSchedule': case 'triggerSchedule': case 'backfillSchedule': case 'removeSchedule':
       return { kind: 'schedules', ids: [command.scheduleId] };
+    case 'documents':
+      return { kind: 'documents', refs: [...(command.write ?? []).map(({ document }) => document), ...(command.remove ?? [])] };
     default:
       return { kind: 'jobs', ids: [command.jobId] };
   }

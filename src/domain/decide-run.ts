@@ -2,6 +2,7 @@
 // List commands never refuse as a whole: an item that is stale is reported and its neighbours go through.
 import type { Command, Ended, LeaseRef, NewJob } from './commands.ts';
 import { checkSize } from './decide-submit.ts';
+import { keepDocuments } from './document.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { LOG_BYTES_MAX } from './event.ts';
@@ -80,6 +81,7 @@ export function decideFinish(d: Draft, command: Of<'finish'>): void {
 
 function finishOne(d: Draft, job: Job, { outcome }: Ended): void {
   if (job.ending !== null && endAsAsked(d, job, job.ending, outcome)) return;
+  if ('documents' in outcome) keepDocuments(d, outcome.documents);
   switch (outcome.kind) {
     case 'done': return settle(d, job, 'completed', { result: outcome.result });
     case 'fail': return failAttempt(d, job, outcome.error, outcome);

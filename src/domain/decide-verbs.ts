@@ -2,8 +2,8 @@
 import type { JobPatch } from './commands.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
-import { type FinalStatus, isFinal, type Job, type JobError, type JobSpec } from './job.ts';
-import { admit, askToEnd, jobError, judgeParent, settle, statusData } from './transitions.ts';
+import { atWork, type FinalStatus, haltOf, isFinal, type Job, type JobError, type JobSpec } from './job.ts';
+import { admit, askToEnd, jobError, judgeParent, pausedAt, settle, statusData } from './transitions.ts';
 
 function refuse(job: Job, verb: string, hint: string): never {
   throw new DomainError('conflict', `Job ${job.id} is ${job.status}; it cannot be ${verb}.`, { hint, status: job.status });
@@ -18,16 +18,32 @@ export function decideStart(d: Draft, job: Job): void {
   d.event(after, 'job:status', statusData(after, ',"reason":"start"'));
 }
 
-export function decidePause(d: Draft, job: Job): void {
+/** A gentle parent pauses once the children at work have ended: the row says so at once, the status follows. */
+export function decidePause(d: Draft, job: Job, atOnce = false): void {
   const batchAtWork = job.status === 'running' && job.leaseUntil === null;
   if (!waits(job) && !batchAtWork) {
     refuse(job, 'paused', job.status === 'running' ? 'A running attempt cannot be paused; cancel it, or pause its batch to stop what comes after it.' : 'Only a waiting job or a batch can be paused.');
   }
-  const after = d.put({ ...job, status: 'paused' });
+  const halt = haltOf(job);
+  if (halt === 'cancel') refuse(job, 'paused', 'It is being cancelled: it ends when its running child has ended.');
+  if (batchAtWork && !atOnce && isGentle(d, job) && atWork(job) > 0) {
+    if (halt === 'pause') return;
+    const pausing = d.put({ ...job, error: jobError('pausing', 'It pauses when the child at work has ended.', true) });
+    d.event(pausing, 'job:status', statusData(pausing, ',"reason":"pausing"'));
+    return;
+  }
+  const after = d.put({ ...job, status: 'paused', error: halt === 'pause' ? null : job.error, ...pausedAt(d, job) });
   d.event(after, 'job:status', statusData(after));
 }
 
+const isGentle = (d: Draft, job: Job): boolean => d.policy(job).gentle === true;
+
 export function decideResume(d: Draft, job: Job): void {
+  if (haltOf(job) === 'pause') { // it has not paused yet
+    const going = d.put({ ...job, error: null });
+    d.event(going, 'job:status', statusData(going, ',"reason":"resume"'));
+    return judgeParent(d, job.id);
+  }
   if (job.status !== 'paused') refuse(job, 'resumed', 'Only a paused job can be resumed.');
   const opened = job.children.total > 0 && job.startedAt !== null;
   const unsealedAtWork = job.type === 'batch' && job.startedAt !== null;
@@ -40,7 +56,17 @@ export function decideResume(d: Draft, job: Job): void {
 
 export function decideCancel(d: Draft, job: Job, reason: string | undefined): void {
   if (isFinal(job.status)) refuse(job, 'cancelled', 'It has ended already.');
-  decideEnd(d, job, 'cancelled', jobError('cancelled', reason ?? 'Cancelled by request.'));
+  const error = jobError('cancelled', reason ?? 'Cancelled by request.');
+  const batchAtWork = job.status === 'running' && job.leaseUntil === null;
+  // A gentle parent lets what is at work end; told a second time, it does not.
+  if (batchAtWork && isGentle(d, job) && atWork(job) > 0 && haltOf(job) !== 'cancel') {
+    const halting = d.put({ ...job, error });
+    d.event(halting, 'job:status', statusData(halting, ',"reason":"cancelling"'));
+    d.set({ kind: 'cut', parentId: job.id, scope: 'unstarted', error: jobError('cancelled', `Its parent ${job.id} ends: ${error.message}`) });
+    d.again.push({ kind: 'judge', jobId: job.id }); // none had begun: it ends now
+    return;
+  }
+  decideEnd(d, job, 'cancelled', error);
 }
 
 /** Ends a job from outside its own work. Its children end first, or are let go if it says so. */
@@ -67,7 +93,8 @@ export function decideEnd(d: Draft, job: Job, status: Exclude<FinalStatus, 'comp
 /** Another life for a failed or cancelled job: fresh budgets, same id, the attempts it had stay on record. */
 export function decideRetry(d: Draft, job: Job): void {
   if (job.status === 'retry') return decideStart(d, job);
-  if (job.status !== 'failed' && job.status !== 'cancelled') refuse(job, 'retried', 'Only a failed or cancelled job can be retried.');
+  const hasFailures = job.status === 'completed' && isGentle(d, job) && job.children.failed + job.children.cancelled > 0;
+  if (job.status !== 'failed' && job.status !== 'cancelled' && !hasFailures) refuse(job, 'retried', 'Only a failed or cancelled job can be retried.');
   const parent = job.parentId === null ? undefined : d.find(job.parentId);
   if (parent !== undefined && isFinal(parent.status)) {
     throw new DomainError('conflict', `The parent of ${job.id} has ended.`, { hint: `Retry ${job.rootId}: it takes up what failed below it.`, rootId: job.rootId });
@@ -80,7 +107,7 @@ export function decideRetry(d: Draft, job: Job): void {
   if (attempted) {
     d.set({
       kind: 'attempt', jobId: job.id, number: job.attempt, startedAt: job.attemptStartedAt ?? now, endedAt: job.endedAt ?? now,
-      outcome: job.status === 'cancelled' ? 'cancelled' : job.error?.code === 'timeout' ? 'timed_out' : 'failed', error: job.error, worker: job.worker,
+      outcome: job.status !== 'failed' ? job.status : job.error?.code === 'timeout' ? 'timed_out' : 'failed', error: job.error, worker: job.worker,
     });
   }
   const after = d.put({
@@ -92,7 +119,7 @@ export function decideRetry(d: Draft, job: Job): void {
   if (job.children.total > 0) d.set({ kind: 'reopen', parentId: job.id });
   if (job.spec.schedule !== undefined) d.again.push({ kind: 'track', jobId: job.id });
   if (parent !== undefined) {
-    const status = job.status as 'failed' | 'cancelled';
+    const status = job.status as 'failed' | 'cancelled'; // a gentle root has no parent
     const c = parent.children;
     // Like any other child it waits for a place; the parent lets it in when it is at work.
     admit(d, d.put({ ...parent, children: { ...c, open: c.open + 1, waiting: c.waiting + 1, [status]: c[status] - 1 } }));

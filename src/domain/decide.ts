@@ -8,6 +8,7 @@ import {
 } from './decide-schedule.ts';
 import { decideFire, decideTrack } from './serve-schedule.ts';
 import { decideSubmit } from './decide-submit.ts';
+import { decideDocuments } from './document.ts';
 import { Draft } from './draft.ts';
 import { addCallbacks, judgeParent } from './transitions.ts';
 
@@ -23,12 +24,13 @@ export function decide(snapshot: Snapshot, command: Command, env: Env): Changes 
     case 'tick': decideTick(d, command); break;
     case 'recover': decideRecover(d, command); break;
     case 'start': decideStart(d, d.get(command.jobId)); break;
-    case 'pause': decidePause(d, d.get(command.jobId)); break;
+    case 'pause': decidePause(d, d.get(command.jobId), command.atOnce); break;
     case 'resume': decideResume(d, d.get(command.jobId)); break;
     case 'retry': decideRetry(d, d.get(command.jobId)); break;
     case 'cancel': decideCancel(d, d.get(command.jobId), command.reason); break;
     case 'edit': decideEdit(d, d.get(command.jobId), command.patch); break;
     case 'remove': decideRemove(d, d.get(command.jobId)); break;
+    case 'documents': decideDocuments(d, command); break;
     case 'judge': judgeParent(d, command.jobId, true); break;
     case 'callbacks': addCallbacks(d, command.jobIds); break;
     case 'fire': decideFire(d, command); break;

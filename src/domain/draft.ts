@@ -99,6 +99,11 @@ export class Draft {
     this.#list.push(final ? { kind: 'event', event, final } : { kind: 'event', event });
   }
 
+  /** Adds a change of rows that no job's row depends on. */
+  beside(change: Extract<Change, { kind: 'document' | 'secret' | 'forget' }>): void {
+    this.#list.push(change);
+  }
+
   /** An event whose bytes stand beside it. */
   output(job: Job, data: string, bytes: Uint8Array): void {
     this.#list.push({ kind: 'event', event: { jobId: job.id, rootId: job.rootId, type: 'job:log', at: this.env.now, data }, bytes });

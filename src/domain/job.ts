@@ -25,6 +25,7 @@ export const JOB_ERROR_CODES = [
   'cancelled', 'http_status', 'network', 'egress_refused', 'answer_too_large', 'invalid_answer', 'participant_failed',
   'handler_error', 'unknown_type', 'damaged', 'engine_unavailable', 'container_failed', 'container_exit', 'out_of_memory', 'output_limit',
   'agent_error', 'artifact_refused',
+  'pausing', 'judge_invalid', 'error_rate',
 ] as const;
 export type JobErrorCode = (typeof JOB_ERROR_CODES)[number];
 
@@ -67,6 +68,8 @@ export interface JobSpec {
   readonly sealed?: boolean;
   /** The batch makes a call of its own when its children have ended, and that decides it. */
   readonly finalCall?: boolean;
+  /** Children that may fail or be cancelled before `onChildFailure` applies. */
+  readonly tolerate?: number;
   /** The due time was given as an instant, not as a delay: it stays when the clock is set. */
   readonly dueAtInstant?: true;
   /** The schedule that made it, and the instant it was made for. Never from outside. */
@@ -156,6 +159,16 @@ export const isSealed = (job: Job): boolean => job.spec.sealed ?? true;
 
 /** A parent is running because its children are open, not because someone holds a lease. */
 export const isParentAtWork = (job: Job): boolean => job.status === 'running' && job.leaseUntil === null;
+
+/** Children that have a place and have not ended. */
+export const atWork = ({ children }: Job): number => children.open - children.waiting;
+
+/**
+ * A gentle parent that stops once the children at work have ended: its error says for what. It lets nobody in meanwhile.
+ * On the row itself, so that it survives a restart and readers see it.
+ */
+export const haltOf = (job: Job): 'pause' | 'cancel' | null =>
+  !isParentAtWork(job) || job.error === null ? null : job.error.code === 'pausing' ? 'pause' : job.error.code === 'cancelled' ? 'cancel' : null;
 
 /** May a worker take this job at `now`? The store keeps this as a private flag, so that a claim never scans the future. */
 export const isReady = (job: Job, now: number): boolean =>

@@ -19,6 +19,8 @@ export interface TypePolicy {
    * kept. ms after which nobody waits any longer. Absent: a run is cut at once.
    */
   readonly stopWithin?: number;
+  /** Of a parent: pause and cancel let the children at work end first, with all that belongs to them. */
+  readonly gentle?: true;
 }
 export type Policies = Readonly<Record<string, TypePolicy>>;
 

@@ -18,7 +18,7 @@ export function needed(spec: JobSpec, children: ChildCounts, sealed: boolean): n
 
 export function judge(spec: JobSpec, children: ChildCounts, sealed: boolean): Judgement {
   const reached = children.completed >= needed(spec, children, sealed);
-  const tripped = children.failed + children.cancelled > 0;
+  const tripped = children.failed + children.cancelled > (spec.tolerate ?? 0);
   const rule = tripped ? (spec.onChildFailure ?? 'continue') : 'continue';
   const ended = children.open === 0;
 

@@ -3,7 +3,7 @@ import type { AttemptOutcome, NewJob } from './commands.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Draft } from './draft.ts';
 import {
-  type Backoff, EMPTY_SPEC, type FinalStatus, isFinal, isParentAtWork, isSealed, type Job, type JobError, NO_CHILDREN, stateOf,
+  atWork, type Backoff, EMPTY_SPEC, type FinalStatus, haltOf, isFinal, isParentAtWork, isSealed, type Job, type JobError, NO_CHILDREN, stateOf,
 } from './job.ts';
 import { maxAttemptsOf, MAX_CRASHES } from './policy.ts';
 import { admissible, describeFailure, judgeJob, makesFinalCall } from './rollup.ts';
@@ -73,6 +73,10 @@ export function judgeParent(d: Draft, id: string, afterCut = false): void {
     if (d.find(job.rootId)?.spec.schedule !== undefined) d.again.push({ kind: 'track', jobId: job.rootId });
     return;
   }
+  const halt = haltOf(job);
+  if (halt !== null && atWork(job) > 0) return; // the end of the last one brings us back here
+  if (halt === 'cancel') return settle(d, job, 'cancelled', { error: job.error });
+  if (halt === 'pause' && job.children.open > 0) return pauseJob(d, { ...job, error: null });
   const { verdict, cut } = judgeJob(job);
   if (cut !== null) {
     if (afterCut) return; // what is left is running; its end brings us back here
@@ -99,7 +103,7 @@ function finalCall(d: Draft, job: Job): void {
 }
 
 export function admit(d: Draft, job: Job): void {
-  const count = isParentAtWork(job) ? admissible(job) : 0;
+  const count = isParentAtWork(job) && haltOf(job) === null ? admissible(job) : 0;
   if (count === 0) return;
   d.put({ ...job, children: { ...job.children, waiting: job.children.waiting - count } });
   d.set({ kind: 'admit', parentId: job.id, count });
@@ -121,7 +125,7 @@ export function lease(d: Draft, job: Job, worker: string): Job {
     claimedAt: isTakenUp(d, job) ? (job.claimedAt ?? now) : now,
     startedAt: job.startedAt ?? now, expiresAt: job.expiresAt ?? expiry(d, job),
   });
-  d.event(after, 'job:status', statusData(after));
+  d.event(after, 'job:status', statusData(after, goesOn && job.children.total > 0 ? ',"reason":"goes_on"' : ''));
   return after;
 }
 
@@ -169,9 +173,12 @@ export function askToEnd(d: Draft, job: Job, status: 'failed' | 'cancelled', err
 }
 
 export function pauseJob(d: Draft, job: Job): void {
-  const after = d.put({ ...job, ...NO_LEASE, status: 'paused' });
+  const after = d.put({ ...job, ...NO_LEASE, status: 'paused', ...pausedAt(d, job) });
   d.event(after, 'job:status', statusData(after));
 }
+
+/** A gentle parent that has begun is due no more: while it is paused, its due time says since when. */
+export const pausedAt = (d: Draft, job: Job): { dueAt?: number } => (d.policy(job).gentle === true && job.startedAt !== null ? { dueAt: d.env.now } : {});
 
 function closeAttempt(d: Draft, job: Job, outcome: AttemptOutcome, error: JobError | null): void {
   d.set({

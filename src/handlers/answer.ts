@@ -127,7 +127,7 @@ function laterDelay(seconds: unknown): number {
 }
 
 /** Seconds or an HTTP date, as ms from now within bounds; undefined if absent or unreadable. */
-function retryAfter(answer: Answered, now: number): number | undefined {
+export function retryAfter(answer: Pick<Answered, 'headers'>, now: number): number | undefined {
   const text = String(answer.headers['retry-after'] ?? '').trim();
   const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : /^[A-Za-z]{3,9},? /.test(text) ? Date.parse(text) - now : Number.NaN;
   return Number.isNaN(ms) ? undefined : Math.min(LATER_MAX, Math.max(LATER_MIN, ms));

@@ -28,6 +28,8 @@ export interface HandlerContext {
   readonly stopping: AbortSignal;
   /** Keeps output and where to go on, in one transaction, durable when it resolves. Rejects when the lease is gone. */
   keep(keep: Keep): Promise<void>;
+  /** Adds a job:trajectory event with this object as its data; gathered and fenced like log lines, in one order with them. */
+  step(data: Readonly<Record<string, unknown>>): void;
   /** 0..1. */
   progress(fraction: number): void;
   /** What job `id` came to so far, for calls that report it. */

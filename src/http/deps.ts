@@ -13,6 +13,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Problem } from './problem.ts';
 import type { Inputs } from './native/schemas.ts';
 import type { HttpLimits } from './server.ts';
+import type { OtherSubmit, TypeWords } from './words.ts';
 
 export type Phase = 'starting' | 'ready' | 'stopping';
 
@@ -49,6 +50,10 @@ export interface HttpDeps {
   readonly limits?: Partial<HttpLimits>;
   /** Dialects that refuse in words of their own, by the prefix of their paths. */
   readonly envelopes?: readonly Envelope[];
+  /** Job types that are shown in the words of a dialect. */
+  readonly words?: Readonly<Record<string, TypeWords>>;
+  /** What POST /api/jobs takes besides native bodies. */
+  readonly otherSubmit?: OtherSubmit;
   /** Routes that are built elsewhere: the streams, dialects. Called before the server is ready. */
   readonly routes?: readonly ((app: FastifyInstance) => void)[];
 }

@@ -2,6 +2,7 @@
 import type { SwaggerTransform } from '@fastify/swagger';
 import { z } from 'zod';
 import type { SchemaBook } from './schema-json.ts';
+import type { OtherSubmit, TypeWords } from './words.ts';
 
 type Any = Record<string, unknown>;
 
@@ -22,6 +23,7 @@ export const openApiBase = (version: string) => ({
     { name: 'AITP', description: 'Schedules as clients of that protocol know them: 200 to every success, refusals as `{"detail": "…"}`.' },
     { name: 'Types', description: 'Kinds of work and their limits.' },
     { name: 'Operations', description: 'Health, metrics, this document.' },
+    { name: 'Evaluation', description: 'Test cases, agents, judges, reports; runs of experiments are jobs.' },
     { name: 'Debug', description: 'For trying things out; only in development.' },
   ],
 });
@@ -67,8 +69,14 @@ interface Operation extends Any {
   responses: Record<string, Any & { content?: Record<string, Any>; headers?: Any; links?: Any }>;
 }
 
+/** What dialects bring to the native paths. */
+export interface Foreign {
+  readonly words?: Readonly<Record<string, TypeWords>> | undefined;
+  readonly otherSubmit?: OtherSubmit | undefined;
+}
+
 /** Adds what routes cannot say in zod. */
-export function finishDocument(document: Any, book: SchemaBook): Any {
+export function finishDocument(document: Any, book: SchemaBook, foreign: Foreign = {}): Any {
   const paths = named(document['paths'] as Record<string, Record<string, Operation>>);
   for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
     for (const [status, response] of Object.entries(operation.responses)) {
@@ -99,7 +107,28 @@ export function finishDocument(document: Any, book: SchemaBook): Any {
     }
   }
   const components = (document['components'] ?? {}) as Any;
-  return { ...document, paths, components: { ...components, schemas: book.components() } };
+  const schemas = book.components();
+  for (const words of Object.values(foreign.words ?? {})) addWords(schemas, words, book);
+  if (foreign.otherSubmit !== undefined && submit?.requestBody !== undefined) {
+    schemas['OtherSubmit'] = book.schema(foreign.otherSubmit.schema, 'input');
+    submit.requestBody.content['application/json'] = { ...submit.requestBody.content['application/json'], schema: { anyOf: [{ $ref: `${REF}Submit` }, { $ref: `${REF}OtherSubmit` }] } };
+  }
+  return { ...document, paths, components: { ...components, schemas } };
+}
+
+const REF = '#/components/schemas/';
+
+/** A job is native, or in the words of its type: the native one with what they add and say otherwise. */
+function addWords(schemas: Record<string, Any>, { name, jobSchema, eventSchema }: TypeWords, book: SchemaBook): void {
+  const native = schemas['Job'] ?? {};
+  const own = book.schema(jobSchema, 'output');
+  const properties = { ...(native['properties'] as Any), ...(own['properties'] as Any) };
+  schemas['NativeJob'] = native;
+  schemas[`${name}Job`] = { ...native, properties, required: [...new Set([...(native['required'] as string[]), ...(own['required'] as string[])])] };
+  schemas['Job'] = { description: 'A job', anyOf: [{ $ref: `${REF}NativeJob` }, { $ref: `${REF}${name}Job` }] };
+  schemas['NativeEvent'] = schemas['Event'] ?? {};
+  schemas[`${name}Event`] = book.schema(eventSchema, 'output');
+  schemas['Event'] = { description: 'An event', anyOf: [{ $ref: `${REF}NativeEvent` }, { $ref: `${REF}${name}Event` }] };
 }
 
 /** A wildcard has no name in a route; in the document it is a path parameter like any other. */

@@ -49,7 +49,7 @@ export function registerOps(instance: FastifyInstance, deps: HttpDeps, book: Sch
   let document = '';
   let page: ReturnType<typeof docsPage> | null = null;
   const build = (): void => {
-    const finished = finishDocument(instance.swagger() as unknown as Record<string, unknown>, book);
+    const finished = finishDocument(instance.swagger() as unknown as Record<string, unknown>, book, deps);
     document = JSON.stringify(finished);
     page = docsPage(finished);
   };

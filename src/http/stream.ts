@@ -59,7 +59,7 @@ export class Streams {
    * end the answer is 204, on which EventSource clients stop; so it is for a client that comes back to a deleted job.
    * @throws DomainError not_found, overloaded
    */
-  async followJob(request: FastifyRequest, reply: FastifyReply, jobId: string, cursor: Cursor, dialect: StreamDialect): Promise<void> {
+  async followJob(request: FastifyRequest, reply: FastifyReply, jobId: string, cursor: Cursor, speak: StreamDialect | ((type: string) => StreamDialect)): Promise<void> {
     const { store } = this.#deps;
     this.#admit();
     const record = await store.job(jobId);
@@ -70,6 +70,7 @@ export class Streams {
     if (hasEnded(record, cursor.value ?? -1)) return nothingMore(reply);
     const start = await this.#start(cursor.value ?? 0, cursor.value !== null);
     if (hasEnded(record, start.after)) return nothingMore(reply); // of a finished job nothing is kept
+    const dialect = typeof speak === 'function' ? speak(record.job.type) : speak;
     const view: View = { watch: { jobId, rootId: record.job.rootId }, types: null, encode: dialect.encode };
     this.#begin(request, reply, view, start, dialect);
   }

@@ -164,8 +164,7 @@ export class Dispatcher implements Service, Runner, Capacity {
     const isOutside = registry[claim.type]?.policy.onOrphan === 'adopt'; // what runs outside stays as a dead process would leave it
     if (this.#cutOff) return isOutside ? undefined : this.#finish({ jobId: claim.id, epoch: claim.epoch, outcome: STOPPED }); // claimed while stopping
     const run: Running = new Running(claim, clock, (note) => {
-      const events = note.lines.length === 0 ? [] : [{ type: 'job:log' as const, data: JSON.stringify({ lines: note.lines }) }];
-      jobs.execute({ kind: 'note', jobId: claim.id, epoch: claim.epoch, events, ...(note.progress === undefined ? {} : { progress: note.progress }) })
+      jobs.execute({ kind: 'note', jobId: claim.id, epoch: claim.epoch, events: note.events, ...(note.progress === undefined ? {} : { progress: note.progress }) })
         .catch((error: unknown) => this.#failed(error, 'note'));
     }, { finalBody: this.#o.finalBody, keep: async (keep) => { await jobs.execute({ kind: 'keep', jobId: claim.id, epoch: claim.epoch, keep }); } });
     slot.running.set(claim.id, run);

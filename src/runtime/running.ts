@@ -1,5 +1,5 @@
 // One claimed job while its handler runs: its abort signal and the gathering of its log lines.
-import type { Claim } from '../domain/commands.ts';
+import type { Claim, EventDraft } from '../domain/commands.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { HandlerContext } from '../handlers/handler.ts';
@@ -19,7 +19,8 @@ function clip(line: string): string {
 }
 
 export interface Note {
-  readonly lines: readonly string[];
+  /** In the order in which they came. */
+  readonly events: readonly EventDraft[];
   readonly progress?: number;
 }
 
@@ -35,6 +36,7 @@ export class Running {
   readonly #send: (note: Note) => void;
   #lines: string[] = [];
   readonly #stop = new AbortController();
+  #events: EventDraft[] = [];
   #progress: number | undefined;
   #cancelTimer: (() => void) | null = null;
   #ended = false;
@@ -47,6 +49,13 @@ export class Running {
     this.context = {
       signal: this.#abort.signal,
       log: (line) => this.#log(line),
+      step: (data) => {
+        if (this.revoked || this.#ended) return;
+        this.#gatherLines();
+        this.#events.push({ type: 'job:trajectory', data: JSON.stringify(data) });
+        if (this.#events.length >= LOG_LINES) this.flush();
+        else this.#soon();
+      },
       progress: (fraction) => {
         if (this.revoked || this.#ended || Number.isNaN(fraction)) return;
         this.#progress = Math.min(1, Math.max(0, fraction));
@@ -77,12 +86,19 @@ export class Running {
   flush(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    if (this.revoked || (this.#lines.length === 0 && this.#progress === undefined)) return;
-    const lines = this.#lines;
+    this.#gatherLines();
+    if (this.revoked || (this.#events.length === 0 && this.#progress === undefined)) return;
+    const events = this.#events;
     const progress = this.#progress;
-    this.#lines = [];
+    this.#events = [];
     this.#progress = undefined;
-    this.#send(progress === undefined ? { lines } : { lines, progress });
+    this.#send(progress === undefined ? { events } : { events, progress });
+  }
+
+  #gatherLines(): void {
+    if (this.#lines.length === 0) return;
+    this.#events.push({ type: 'job:log', data: JSON.stringify({ lines: this.#lines }) });
+    this.#lines = [];
   }
 
   #log(text: string): void {

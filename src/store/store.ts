@@ -6,6 +6,7 @@
 // Reads: dull, short, paged. A read that starts after a write resolved sees that write.
 // `onCommit` is a bare wake-up: it carries no data, may be merged, and is never the truth.
 import type { Answer, AttemptOutcome, Command, OutputTotals } from '../domain/commands.ts';
+import type { DocumentKind } from '../domain/document.ts';
 import type { EventType } from '../domain/event.ts';
 import type { Job, JobError, JobStatus } from '../domain/job.ts';
 import type { JobTemplate, Run, Schedule, ScheduleStatus } from '../domain/schedule.ts';
@@ -114,6 +115,28 @@ export interface StoreStats {
   readonly waiting: number;
 }
 
+/** A document in one of its versions. */
+export interface StoredDocument {
+  readonly kind: DocumentKind;
+  readonly id: string;
+  readonly version: number;
+  readonly owner: string | null;
+  readonly subject: string | null;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** JSON text. */
+  readonly body: string;
+}
+export type DocumentPage = Page<StoredDocument>;
+
+/** One of them: all versions of an id (newest first), what an owner has (oldest first), what is about a subject (newest first). */
+export interface DocumentFilter {
+  readonly versionsOf?: string;
+  readonly owner?: string;
+  readonly subject?: string;
+}
+
 /** `stalled`: a write has been waiting for the disk too long; reads go on, and so do writes if the disk does. */
 export type StoreHealth = 'ok' | 'stalled' | 'full' | 'failed' | 'closed';
 
@@ -145,6 +168,14 @@ export interface Store extends ScheduleReads {
   floorSeq(): Promise<number>;
   /** Those of these types that have a job which is ready at once. One read, however many they are. */
   readyTypes(types: readonly string[]): Promise<readonly string[]>;
+  /** The newest version, or the one asked for. */
+  document(kind: DocumentKind, id: string, version?: number): Promise<StoredDocument | null>;
+  /** The newest version of each, newest document first, unless the filter says otherwise. */
+  documents(kind: DocumentKind, filter: DocumentFilter, after: number | null, limit: number): Promise<DocumentPage>;
+  /** A large text of the newest version, or null. */
+  documentPart(kind: DocumentKind, id: string, part: string): Promise<string | null>;
+  /** What is kept apart, for whoever runs; the composition root hands this to handlers and to nobody else. */
+  documentSecret(kind: DocumentKind, id: string): Promise<string | null>;
   /** When the next tick is due (epoch ms; may be past), or null. */
   nextAlarm(): Promise<number | null>;
   /** Forgets idempotency keys older than the instant; at most `limit`. Returns how many. */

@@ -89,7 +89,7 @@ describe('log lines', () => {
       const { id } = await bench.submit({ type: 'noop' });
       const claim = await bench.claim('noop');
       const notes: (readonly string[])[] = [];
-      const running = new Running(claim, bench.clock, ({ lines }) => { notes.push(lines); }, { finalBody: async () => null, keep: async () => {} });
+      const running = new Running(claim, bench.clock, ({ events }) => { notes.push(events.flatMap(({ data }) => JSON.parse(data).lines as string[])); }, { finalBody: async () => null, keep: async () => {} });
       for (const text of said) running.context.log(text);
       running.end();
       for (const lines of notes) await bench.store.execute({ kind: 'note', jobId: claim.id, epoch: claim.epoch, events: [{ type: 'job:log', data: JSON.stringify({ lines }) }] });

@@ -41,6 +41,8 @@ export class Pool {
   readonly parents = new Shelf<string>();
   readonly ended = new Shelf<string>();
   readonly waiting = new Shelf<string>();
+  /** Experiments. */
+  readonly runs = new Shelf<string>();
   readonly cursors = new Shelf<string>();
   readonly events = new Shelf<string>();
   /** Submissions with a key, by operation. */
@@ -51,6 +53,7 @@ export class Pool {
     const { id, ids, status, state, nextCursor, cursor, jobs, options, type, parentId, job_id: row, schedule_id: schedule } = body as Record<string, any>;
     if (typeof id === 'string' && id.startsWith('job_')) {
       this.ids.put(id);
+      if (type === 'experiment') this.runs.put(id);
       if (type === 'batch' && options?.sealed === false && state === 'PENDING') this.parents.put(id);
       if (state !== undefined && state !== 'PENDING' && parentId === null) this.ended.put(id);
       if (status === 'queued' || status === 'paused' || status === 'retry') this.waiting.put(id);

@@ -5,13 +5,13 @@ import type { Document, Schema } from './document.ts';
 import type { Pool } from './pool.ts';
 
 const REF = '\ue000ref:';
-export type Kind = 'id' | 'schedule' | 'parent' | 'ended' | 'waiting' | 'cursor' | 'event';
+export type Kind = 'run' | 'id' | 'schedule' | 'parent' | 'ended' | 'waiting' | 'cursor' | 'event';
 /** Stands inside of values as a string; its first character is for private use, and no other string that is made here has it. */
 export const ref = (kind: Kind, n: number): string => `${REF}${kind}:${n}:`;
 
 const NOWHERE = 'job_01jv5x9k3qf0bsx1r4y7m2n8ga';
 const NO_SCHEDULE = 'sched_01jv5x9k3qf0bsx1r4y7m2n8ga';
-const SHELF = { id: 'ids', schedule: 'schedules', parent: 'parents', ended: 'ended', waiting: 'waiting', cursor: 'cursors', event: 'events' } as const;
+const SHELF = { run: 'runs', id: 'ids', schedule: 'schedules', parent: 'parents', ended: 'ended', waiting: 'waiting', cursor: 'cursors', event: 'events' } as const;
 
 export const fillText = (text: string, pool: Pool): string => (text.includes(REF)
   ? text.replace(/\ue000ref:(\w+):(\d+):/g, (_all, kind: Kind, n: string) => pool[SHELF[kind]].take(Number(n)) ?? (kind === 'event' ? '0' : kind === 'cursor' ? 'j1' : kind === 'schedule' ? NO_SCHEDULE : NOWHERE))
@@ -37,6 +37,10 @@ const url = fc.oneof({ weight: 16, arbitrary: participant }, { weight: 6, arbitr
 /** Values for names whose schema does not say what they mean. Chosen so that work ends soon: a job that sleeps for a day holds a slot for a day. */
 const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   url, callback: url,
+  // Evaluations: few ids, so that they meet; agents and judges that answer at once, or are not there.
+  endpoint: fc.constantFrom('http://127.0.0.1:65000/', 'http://127.0.0.1:65000/', 'http://10.0.0.1/', 'http://127.0.0.1:9/'), agentEndpoint: fc.constantFrom('http://127.0.0.1:65000/', 'http://10.0.0.1/'), baseUrl: fc.constantFrom('http://127.0.0.1:65000/', 'http://10.0.0.1/'),
+  experimentId: fc.constantFrom('e1', 'e1', 'e2', 'e3', 'nowhere'), testCaseIds: fc.constantFrom<unknown>(['e1'], ['e1'], ['e1', 'e2'], ['e2', 'e3'], [], ['nowhere']),
+  modelId: fc.constantFrom('rules', 'rules', 'rules', 'absent'), agentKey: fc.constantFrom('demo', 'demo', 'demo', 'e1', 'nowhere'), baseline: fc.oneof({ weight: 3, arbitrary: refTo('run') }, { weight: 1, arbitrary: fc.constant(NOWHERE) }), 'query:jobId': refTo('run', 'id'),
   parentId: fc.oneof({ weight: 5, arbitrary: refTo('parent', 'parent', 'parent', 'id') }, { weight: 1, arbitrary: fc.constant(NOWHERE) }), parent: refTo('id', 'parent'), root: refTo('id', 'parent'),
   sleep: fc.oneof({ weight: 30, arbitrary: fc.nat(30) }, { weight: 1, arbitrary: fc.constantFrom(200, 86_400_000) }),
   concurrency: fc.oneof({ weight: 20, arbitrary: fc.integer({ min: 40, max: 400 }) }, { weight: 1, arbitrary: fc.constantFrom(0, 1, 10_000) }),
@@ -75,9 +79,11 @@ export function valid(document: Document, schema: Schema, name: string, where: s
   if (s['const'] !== undefined) return fc.constant(s['const']);
   if (s['enum'] !== undefined) return fc.constantFrom(...(s['enum'] as unknown[]));
   const forms = (s['anyOf'] ?? s['oneOf']) as Schema[] | undefined;
-  if (forms !== undefined) return fc.oneof(...forms.map((form) => inner(form, name)));
+  // Most submissions are native: all other operations live on them.
+  if (forms !== undefined) return fc.oneof(...forms.map((form) => ({ weight: String(form['$ref']).endsWith('/Submit') ? 8 : 1, arbitrary: inner(form, name) })));
   const [type] = [s['type']].flat() as (string | undefined)[];
-  if (type === 'string' && String(s['pattern']).startsWith('^job_')) return jobId;
+  if (type === 'string' && String(s['pattern']).startsWith('^job_')) return name === 'id' && where === 'path' ? fc.oneof({ weight: 5, arbitrary: jobId }, { weight: 1, arbitrary: refTo('run') }) : jobId;
+  if (type === 'string' && String(s['pattern']).startsWith('^[A-Za-z0-9][A-Za-z0-9_.:-]')) return fc.constantFrom('e1', 'e2', 'e3', 'e1', 'e2', 'demo', 'nowhere');
   if (type === 'string' && String(s['pattern']).startsWith('^sched_')) return scheduleId;
   if (type === 'string') return fc.string({ minLength: s['minLength'] ?? 0, maxLength: Math.min(s['maxLength'] ?? 30, 30) });
   if (type === 'integer' || type === 'number') return fc.oneof({ weight: 6, arbitrary: fc.integer({ min: s['minimum'] ?? 0, max: Math.min(s['maximum'] ?? 1_000, (s['minimum'] ?? 0) + 1_000) }) }, { weight: 1, arbitrary: fc.constantFrom(s['minimum'] ?? 0, s['maximum'] ?? 1) });
@@ -97,7 +103,7 @@ export function valid(document: Document, schema: Schema, name: string, where: s
   return fc.jsonValue({ maxDepth: 3 });
 }
 /** Left out half of the time instead of six times out of seven. */
-const OFTEN: ReadonlySet<string> = new Set(['children', 'input', 'hold', 'priority', 'tags', 'sealed', 'concurrency', 'reason', 'result', 'data']);
+const OFTEN: ReadonlySet<string> = new Set(['children', 'input', 'hold', 'priority', 'tags', 'sealed', 'concurrency', 'reason', 'result', 'data', 'id', 'testCaseIds', 'modelId']);
 
 /** One place of a JSON value changed, as the numbers say. */
 export function spoil(value: unknown, place: number, how: number, other: unknown): unknown {

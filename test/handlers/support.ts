@@ -112,10 +112,11 @@ export function claim(input: unknown, more: Partial<Claim> = {}): Claim {
   };
 }
 
-export function contextFor(options: { signal?: AbortSignal; final?: FinalBody | null } = {}): HandlerContext & { readonly lines: string[] } {
+export function contextFor(options: { signal?: AbortSignal; final?: FinalBody | null } = {}): HandlerContext & { readonly lines: string[]; readonly stepped: Readonly<Record<string, unknown>>[] } {
   const lines: string[] = [];
+  const stepped: Readonly<Record<string, unknown>>[] = [];
   return {
-    lines, signal: options.signal ?? never, log: (line) => void lines.push(line), progress() {}, stopping: never, keep: async () => {},
+    lines, stepped, step: (data) => void stepped.push(data), signal: options.signal ?? never, log: (line) => void lines.push(line), progress() {}, stopping: never, keep: async () => {},
     finalBody: async () => options.final ?? null,
   };
 }

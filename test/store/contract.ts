@@ -5,6 +5,8 @@ import type { Policies } from '../../src/domain/policy.ts';
 import type { Store } from '../../src/store/store.ts';
 import { claimContract } from './contract/claim.ts';
 import { clockContract } from './contract/clocks.ts';
+import { documentContract } from './contract/documents.ts';
+import { gentleContract } from './contract/gentle.ts';
 import { keyContract } from './contract/keys.ts';
 import { readContract } from './contract/reads.ts';
 import { retryContract } from './contract/retry.ts';
@@ -19,6 +21,8 @@ export type OpenStore = (clock: FakeClock, policies: Policies) => Promise<Store>
 export function storeContract(open: OpenStore): void {
   claimContract(open);
   clockContract(open);
+  documentContract(open);
+  gentleContract(open);
   keyContract(open);
   readContract(open);
   retryContract(open);

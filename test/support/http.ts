@@ -9,7 +9,12 @@ import { checkUrl } from '../../src/handlers/egress/guard.ts';
 import { aitpEnvelopes } from '../../src/http/aitp/envelope.ts';
 import { registerAitpSchedules } from '../../src/http/aitp/schedules.ts';
 import type { Phase } from '../../src/http/deps.ts';
+import { experimentSubmitOf, registerEvaluation } from '../../src/http/evaluation/routes.ts';
+import { experimentWords } from '../../src/http/evaluation/words.ts';
+import { fullJobText } from '../../src/http/native/reply.ts';
 import { buildServer } from '../../src/http/server.ts';
+import { DEFAULT_POLICY } from '../../src/domain/policy.ts';
+import { Evaluations } from '../../src/orchestrator/evaluations.ts';
 import type { Capacity, TypeCapacity } from '../../src/orchestrator/capacity.ts';
 import { Jobs } from '../../src/orchestrator/jobs.ts';
 import { ScheduleTimes } from '../../src/orchestrator/schedule-times.ts';
@@ -66,7 +71,8 @@ class Limits implements Capacity {
 
 export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBench> {
   const clock = new FakeClock();
-  const real = await openStore({ path: ':memory:', clock, policies: POLICIES, writer: 'inline', ...(options.queueMax === undefined ? {} : { queueMax: options.queueMax }) });
+  const policies = { ...POLICIES, experiment: { ...DEFAULT_POLICY, gentle: true } as const };
+  const real = await openStore({ path: ':memory:', clock, policies, writer: 'inline', ...(options.queueMax === undefined ? {} : { queueMax: options.queueMax }) });
   const store: Store = { ...real, health: () => bench.health ?? real.health() };
   const waiters = new Waiters(store, clock, options.maxWaiters);
   const metrics = createMetrics({ process: false });
@@ -75,14 +81,18 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
   await addJobMetrics(metrics, { store, capacity, waiters });
   const jobs = new Jobs(store);
   const schedules = new Schedules({ store, jobs, clock, times: new ScheduleTimes() });
+  let suffix = 0;
+  const evaluations = new Evaluations({ store, jobs, waiters, clock, newSuffix: () => String(++suffix).padStart(26, '0') });
+  const words = { experiment: experimentWords(store) };
+  const refuseUrl = (url: string): string | null => {
+    const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });
+    return verdict.ok ? null : verdict.message;
+  };
   const app = buildServer({
-    store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies: POLICIES, jobs, schedules, inputs: INPUTS,
+    store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies, jobs, schedules, inputs: INPUTS, words, refuseUrl,
+    otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
+    envelopes: aitpEnvelopes, routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock }), (scope) => registerEvaluation(scope, evaluations, refuseUrl)],
     log: createLogger({ level: 'info', stream: { write: (line: string) => { logged.push(line); } } }),
-    refuseUrl: (url) => {
-      const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });
-      return verdict.ok ? null : verdict.message;
-    },
-    envelopes: aitpEnvelopes, routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock })],
     phase: () => bench.phase, version: '0.0.0', debug: options.debug ?? false, allowedHosts: options.allowedHosts ?? null, maxConnections: options.maxConnections ?? 1_000,
   });
   const bench: HttpBench = {

@@ -7,6 +7,7 @@ import { START } from './clock.ts';
 /** noop and friends differ in one row each, so that a test can name the rule it is about. */
 export const POLICIES: Policies = {
   batch: { ...DEFAULT_POLICY, maxAttempts: 1 },
+  gentle: { ...DEFAULT_POLICY, gentle: true },
   noop: { ...DEFAULT_POLICY, maxAttempts: 3, backoff: { kind: 'fixed', base: 1_000, cap: 1_000, jitter: false } },
   once: { ...DEFAULT_POLICY, maxAttempts: 1 },
   timed: { ...DEFAULT_POLICY, timeout: 5_000 },

@@ -6,6 +6,7 @@ import { guardedConnector, type Resolve, resolveBySystem } from './connect.ts';
 import { decodeBody } from './decode.ts';
 import { type Answered, exchange, type Failed, type Limits } from './exchange.ts';
 import { checkHeaders, checkUrl, type EgressPolicy } from './guard.ts';
+import { type StreamEnd, streamExchange, type StreamLimits, type StreamSink } from './stream.ts';
 import { createTurnstile, PER_HOST } from './turnstile.ts';
 
 /** Name lookup, TCP and TLS; three SYNs (1 s, 3 s) fit. */
@@ -39,6 +40,8 @@ export type CallResult =
 export interface Egress {
   /** Never throws. `body` of an answer is decoded, and within the limit. */
   call(request: EgressRequest, limits: Partial<Limits>, signal: AbortSignal): Promise<CallResult>;
+  /** Never throws. The answer is handed over as it comes. How many may be open is the caller's to say: streams are long. */
+  stream(request: EgressRequest & { readonly body: string }, limits: Omit<StreamLimits, 'connect'>, signal: AbortSignal, sink: StreamSink): Promise<StreamEnd>;
   /** Hosts being called or waited for now. */
   readonly hosts: number;
   /** Cuts what is open and lets go of all sockets. */
@@ -90,10 +93,26 @@ export function createEgress(options: EgressOptions): Egress {
     }
   }
 
+  // Without a bound per host: whoever streams bounds itself, and a stream must not wait for a socket that another one keeps.
+  const streaming = options.dispatcher ?? new Agent({
+    connect: guardedConnector(policy, connect, options.resolve ?? resolveBySystem), allowH2: false,
+    connections: null, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: HEADER_BYTES_MAX,
+  });
+
+  async function stream(request: EgressRequest & { readonly body: string }, limits: Omit<StreamLimits, 'connect'>, signal: AbortSignal, sink: StreamSink): Promise<StreamEnd> {
+    const checked = checkUrl(request.url, policy);
+    if (!checked.ok) return { kind: 'refused', message: checked.message };
+    const bad = checkHeaders(request.headers ?? {});
+    if (bad !== null) return { kind: 'refused', message: bad.message };
+    const headers = { ...lowerCased(request.headers), ...request.ownHeaders, 'accept-encoding': 'identity' };
+    return await streamExchange(streaming, clock, { url: checked.url, method: request.method, headers, body: request.body }, { ...limits, connect }, signal, sink);
+  }
+
   return {
     call,
+    stream,
     get hosts() { return turnstile.size; },
-    close: async () => await agent.destroy(),
+    close: async () => { await Promise.all([agent.destroy(), streaming.destroy()]); },
   };
 }
 

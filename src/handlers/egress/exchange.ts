@@ -111,7 +111,7 @@ export function reasonOf(signal: AbortSignal): string {
   return reason instanceof Error ? reason.message : typeof reason === 'string' ? reason : 'The run was stopped.';
 }
 
-function failureOf(error: Error & { code?: string }, host: string): Failed {
+export function failureOf(error: Error & { code?: string }, host: string): Failed {
   switch (error.code) {
     case EGRESS_REFUSED: return { kind: 'refused', message: error.message };
     case 'UND_ERR_CONNECT_TIMEOUT': return { kind: 'timeout', message: `No connection to ${host} came about in time.` };

@@ -50,7 +50,8 @@ export function registerReads(instance: FastifyInstance, deps: HttpDeps): void {
   async function sendPage(reply: FastifyReply, kind: string, limit: number, read: (limit: number) => Promise<Page<JobRecord>>): Promise<FastifyReply> {
     const cursor = await store.lastSeq();
     const page = await read(limit);
-    return sendJson(reply, `{"jobs":[${page.items.map((record) => listedJobText(deps, record, cursor)).join(',')}],"nextCursor":${JSON.stringify(encodeCursor(kind, page.next))}}`);
+    const texts = await Promise.all(page.items.map((record) => listedJobText(deps, record, cursor)));
+    return sendJson(reply, `{"jobs":[${texts.join(',')}],"nextCursor":${JSON.stringify(encodeCursor(kind, page.next))}}`);
   }
 
   app.get('/api/jobs/:id', {

@@ -13,15 +13,18 @@ export const sendJson = (reply: FastifyReply, text: string, status = 200): Fasti
   reply.code(status).header('content-type', JSON_TYPE).send(text);
 
 /** A job as GET answers it, with the children's results once it has ended. */
-export async function fullJobText(deps: Pick<HttpDeps, 'store' | 'policies'>, record: JobRecord, cursor: number): Promise<string> {
+export async function fullJobText(deps: Pick<HttpDeps, 'store' | 'policies' | 'words'>, record: JobRecord, cursor: number): Promise<string> {
   const { job } = record;
   const children = isFinal(job.status) && (job.type === 'batch' || job.type === 'verify') ? await childrenOf(deps.store, record) : { results: [], truncated: false };
-  return jobText(record, renderResult(record, children), deps.policies, String(cursor));
+  return await inWords(deps, record, jobText(record, renderResult(record, children), deps.policies, String(cursor)));
 }
 
+/** In the words of its type's dialect, if it has one. */
+const inWords = (deps: Pick<HttpDeps, 'words'>, record: JobRecord, native: string): string | Promise<string> => deps.words?.[record.job.type]?.job(record, native) ?? native;
+
 /** A job in a list: a batch's result is made of its children's and is left to GET /api/jobs/{id}. */
-export function listedJobText(deps: Pick<HttpDeps, 'policies'>, record: JobRecord, cursor: number): string {
-  return jobText(record, isFinal(record.job.status) ? (record.result ?? 'null') : 'null', deps.policies, String(cursor));
+export function listedJobText(deps: Pick<HttpDeps, 'policies' | 'words'>, record: JobRecord, cursor: number): string | Promise<string> {
+  return inWords(deps, record, jobText(record, isFinal(record.job.status) ? (record.result ?? 'null') : 'null', deps.policies, String(cursor)));
 }
 
 /** Aborted when the client goes away before it has its answer. */

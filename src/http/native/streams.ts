@@ -8,6 +8,7 @@ import type { Store } from '../../store/store.ts';
 import { answers } from '../answers.ts';
 import { afterQuery, readCursor, sseEncoder, streamHeaders } from '../sse.ts';
 import type { StreamDialect, Streams } from '../stream.ts';
+import type { TypeWords } from '../words.ts';
 import { idParams } from './query.ts';
 
 const typeList = z.string().max(200).transform((text, context): EventType[] => {
@@ -26,9 +27,10 @@ const STREAM = ['Events as they happen', z.string(), 'text/event-stream'] as con
 export interface NativeStreamDeps {
   readonly streams: Streams;
   readonly store: Store;
+  readonly words?: Readonly<Record<string, TypeWords>>;
 }
 
-export function registerStreams(instance: FastifyInstance, { streams, store }: NativeStreamDeps): void {
+export function registerStreams(instance: FastifyInstance, { streams, store, words }: NativeStreamDeps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const native: StreamDialect = {
     encode: sseEncoder((event) => wireEvent(store, event)),
@@ -45,7 +47,7 @@ export function registerStreams(instance: FastifyInstance, { streams, store }: N
       response: answers({ 200: STREAM, 204: ['The job has ended and everything was read; or it was deleted and the client came back', null] }, 404, 503),
     },
   }, (request, reply) =>
-    streams.followJob(request, reply, request.params.id, readCursor(request.headers['last-event-id'], request.query.after), native));
+    streams.followJob(request, reply, request.params.id, readCursor(request.headers['last-event-id'], request.query.after), (type) => words?.[type]?.stream ?? native));
 
   app.get('/api/stream', {
     schema: {

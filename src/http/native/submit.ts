@@ -52,8 +52,17 @@ export function registerSubmit(instance: FastifyInstance, deps: HttpDeps, { subm
     done(store.overloaded() ? tooMuchWaits() : undefined);
   };
 
+  const other = deps.otherSubmit;
+  /** A foreign body is known by one property that no native one has, and taken before the native schema refuses it. */
+  const takeOther = (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    const { body } = request;
+    if (other === undefined || typeof body !== 'object' || body === null || !(other.mark in body)) return done();
+    other.take(request, reply).catch((error: unknown) => { void reply.send(error); });
+  };
+
   app.post('/api/jobs', {
     onRequest: refuseEarly,
+    ...(other === undefined ? {} : { preValidation: takeOther }),
     schema: {
       operationId: 'submitJob', tags: ['Jobs'], summary: 'Submit a job, or a whole tree',
       description: 'Answers 201 when the job is on disk. `Prefer: wait=N` waits up to N seconds for its end; `Prefer: return=minimal`, without a wait, answers with the id alone. With an `Idempotency-Key` the same body gets the same job again, or 409 if that was deleted.',

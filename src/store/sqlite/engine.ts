@@ -5,6 +5,7 @@ import { decide } from '../../domain/decide.ts';
 import { isFinal } from '../../domain/job.ts';
 import type { Policies } from '../../domain/policy.ts';
 import { KeepTables } from './keep-tables.ts';
+import { DocumentTable } from './document-table.ts';
 import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
 import { LogTables } from './log-table.ts';
 import { ScheduleTables } from './schedule-table.ts';
@@ -56,6 +57,7 @@ export class Engine {
   readonly #keep: KeepTables;
   readonly #sets: Sets;
   readonly #schedules: ScheduleTables;
+  readonly #documents: DocumentTable;
   readonly #tally: Tally;
   readonly #sources: SnapshotSources;
   readonly #options: EngineOptions;
@@ -72,6 +74,7 @@ export class Engine {
     this.#keep = new KeepTables(db);
     this.#sets = new Sets(db, this.#tally);
     this.#schedules = new ScheduleTables(db);
+    this.#documents = new DocumentTable(db);
     this.#sources = {
       jobs: this.#jobs,
       schedules: this.#schedules,
@@ -79,6 +82,7 @@ export class Engine {
       treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
       secret: (key) => this.#keep.secret(key),
       kept: (key) => this.#keep.kept(key),
+      document: (ref) => this.#documents.known(ref),
     };
     this.#forgetKeys = db.prepare('DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)');
   }
@@ -189,6 +193,7 @@ export class Engine {
       }
       case 'attempt': this.#log.addAttempt(at(change.jobId).key, change); return null;
       case 'keep': this.#keep.put(at(change.jobId).key, change.attempt, change.keep); return null;
+      case 'document': case 'secret': case 'forget': this.#documents.apply(change); return null;
       case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
       case 'addSchedule': case 'putSchedule': case 'removeSchedule': case 'addRun': case 'putRun':
         this.#applySchedule(change, write.schedules);

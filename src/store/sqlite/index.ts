@@ -8,6 +8,7 @@ import type { Policies } from '../../domain/policy.ts';
 import type { Store, StoreHealth } from '../store.ts';
 import { createAdmission } from './admission.ts';
 import { type Core, openCore } from './core.ts';
+import { DocumentReader } from './document-table.ts';
 import type { EngineOptions } from './engine.ts';
 import { type PackedReport, packTask, unpackReport } from './message.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
@@ -129,6 +130,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
   const reader = new Reader(readerDb);
   reader.showUpTo(reader.lastSeq()); // what the start found was looked at
   const schedules = new ScheduleReader(readerDb);
+  const documents = new DocumentReader(readerDb);
   const read = <T>(work: () => T): Promise<T> => {
     try {
       return Promise.resolve(work());
@@ -179,6 +181,10 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     lastSeq: () => read(() => reader.lastSeq()),
     floorSeq: () => read(() => reader.floorSeq()),
     readyTypes: (types) => read(() => reader.readyTypes(types)),
+    document: (kind, id, version) => read(() => documents.document(kind, id, version)),
+    documents: (kind, filter, after, limit) => read(() => documents.documents(kind, filter, after, limit)),
+    documentPart: (kind, id, part) => read(() => documents.part(kind, id, part)),
+    documentSecret: (kind, id) => read(() => documents.secret(kind, id)),
     nextAlarm: () => read(() => reader.nextAlarm()),
     forgetKeys: (before, limit) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve) => {
       const id = nextId++;

@@ -1,5 +1,6 @@
 // The rows a command locks, as the domain sees them, with where each one stands in the file.
 import type { Kept, Pick, Snapshot } from '../../domain/commands.ts';
+import type { DocumentRef, KnownDocument } from '../../domain/document.ts';
 import type { Job } from '../../domain/job.ts';
 import { checksum, DamagedRow } from './log-table.ts';
 import type { PlacedSchedule, ScheduleTables } from './schedule-table.ts';
@@ -109,6 +110,7 @@ export interface SnapshotSources {
   readonly secret: (key: number) => string | null;
   readonly kept: (key: number) => Kept | null;
   readonly schedules: ScheduleTables;
+  readonly document: (ref: DocumentRef) => KnownDocument | undefined;
 }
 
 /** Where readyRows puts the input, behind the job's own columns. */
@@ -161,6 +163,7 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, loadedSchedules: Loaded
     case 'due': return { ...base, found: found(sources.jobs.dueKeys(now, pick.limit)) };
     case 'leased': return { ...base, found: found(sources.jobs.leasedKeys(pick.worker, pick.limit)) };
     case 'schedules': return base; // read as they are asked for: there is one writer
+    case 'documents': return { ...base, document: sources.document };
     case 'tree': {
       const root = loaded.id(pick.id);
       return root === undefined ? base : { ...base, treeOpen: sources.treeOpen(root.key) };

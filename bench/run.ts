@@ -13,6 +13,7 @@ import { goal6 } from './goals/latency.ts';
 import { goal4 } from './goals/peers-drain.ts';
 import { goal2, goal3 } from './goals/peers-post.ts';
 import { goal1, goal7 } from './goals/post.ts';
+import { schedules } from './goals/schedules.ts';
 import { goal9 } from './goals/streams.ts';
 import { writer } from './goals/writer.ts';
 import { median, report as newReport } from './lib/figures.ts';
@@ -30,6 +31,7 @@ const GOALS: Readonly<Record<string, { title: string; run: (context: Context) =>
   goal9: { title: 'Goal 9: streams', run: goal9 },
   drain: { title: 'No-op drain, bulk submit, memory', run: drain },
   depth: { title: 'Depth: millions queued, a hundred thousand delayed, children and events', run: depth },
+  schedules: { title: 'Schedules: 10,000 due in the same minute', run: schedules },
   writer: { title: 'The writer in a thread against the same writer on the main thread', run: writer },
 };
 

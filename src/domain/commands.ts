@@ -145,6 +145,8 @@ export interface Snapshot {
   /** null = the disk changed it. */
   readonly template: (scheduleId: string) => JobTemplate | null;
   readonly run: (scheduleId: string, nominalAt: number) => Run | undefined;
+  /** Instants of the pattern in [from, to) that have a run of their own. */
+  readonly served: (scheduleId: string, from: number, to: number) => number;
   /** The oldest run that waits for the one before it. */
   readonly nextBuffered: (scheduleId: string) => Run | undefined;
   /** Jobs of the schedule's open runs. */

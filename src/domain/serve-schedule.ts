@@ -90,7 +90,11 @@ function isSound({ from, elapsed: { older, count, newest }, next }: Due, now: nu
 
 function fireOne(d: Draft, before: Schedule, { from, elapsed, next }: Due, lateFrom: number): void {
   const { now } = d.env;
-  const { serve: instants, missed, dropped } = judgeElapsed(before, elapsed, now);
+  const { serve: instants, ...left } = judgeElapsed(before, elapsed, now);
+  // Served before the clock was set back and forth: not missed.
+  const known = left.missed + left.dropped === 0 ? 0 : d.snapshot.served(before.id, from, instants[0] ?? now + 1);
+  const missed = Math.max(0, left.missed - known);
+  const dropped = Math.max(0, left.dropped - Math.max(0, known - left.missed));
   let schedule: Schedule = { ...before, nextAt: next, status: next === null ? 'completed' : 'active', aimedAt: now, counts: plus(plus(before.counts, 'missed', missed), 'dropped', dropped) };
   d.putSchedule(schedule);
   if (missed + dropped > 0 && d.snapshot.run(before.id, from) === undefined && from !== instants[0]) {

@@ -163,6 +163,16 @@ describe('the clock is set', () => {
     expect(await nominals(id)).toEqual(['2026-01-01T01:00', '2026-01-01T02:00', '2026-01-01T03:00', '2026-01-01T04:00']);
   });
 
+  test('back and forth: what was served before is neither served again nor counted as missed', async () => {
+    const id = await add({ overlap: 'allow' });
+    await live(10 * MINUTE);
+    await jump(-5 * MINUTE - 2_000);
+    await jump(5 * MINUTE + 2_000);
+    await live(MINUTE);
+    expect((await schedules.get(id)).schedule.counts).toMatchObject({ fired: 11, missed: 0, dropped: 0 });
+    expect(await nominals(id)).toHaveLength(11);
+  });
+
   test('a year ahead and back: it does not wait a year for its next time', async () => {
     const id = await add({ cron: '0 * * * *' });
     await jump(365 * DAY);

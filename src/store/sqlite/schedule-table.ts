@@ -15,6 +15,7 @@ export const HOT_SCHEDULE_SQL = {
   scheduleById: `SELECT ${SCHEDULE_COLUMNS} FROM schedule WHERE id = ?`,
   template: 'SELECT body, sum FROM schedule_template WHERE schedule_key = ?',
   run: `SELECT ${RUN_COLUMNS} FROM schedule_run WHERE schedule_key = ? AND nominal_at = ?`,
+  served: "SELECT count(*) FROM schedule_run WHERE schedule_key = ? AND nominal_at >= ? AND nominal_at < ? AND kind <> 'trigger' AND until_at IS NULL",
   nextBuffered: `SELECT ${RUN_COLUMNS} FROM schedule_run INDEXED BY schedule_run_buffered WHERE schedule_key = ? AND status = 'buffered' ORDER BY nominal_at LIMIT 1`,
   openJobs: "SELECT job_id FROM schedule_run INDEXED BY schedule_run_open WHERE schedule_key = ? AND status = 'running' ORDER BY nominal_at",
   updateSchedule: `UPDATE schedule SET ${MUTABLE.map((name) => `${name} = ?`).join(', ')} WHERE key = ?`,
@@ -56,7 +57,7 @@ const COUNTED = ['fired', 'skipped', 'missed', 'dropped', 'completed', 'failed',
 const placeOf = (status: Schedule['status']): string => `schedules_${status}`;
 
 export class ScheduleTables {
-  readonly #byId; readonly #template; readonly #run; readonly #nextBuffered; readonly #openJobs; readonly #insert; readonly #update; readonly #putTemplate; readonly #insertRun; readonly #updateRun;
+  readonly #byId; readonly #template; readonly #run; readonly #served; readonly #nextBuffered; readonly #openJobs; readonly #insert; readonly #update; readonly #putTemplate; readonly #insertRun; readonly #updateRun;
   readonly #count; readonly #remove;
   /** What moved in this transaction and is not written yet. */
   readonly #counts = new Map<string, number>();
@@ -65,6 +66,7 @@ export class ScheduleTables {
     this.#byId = db.prepare(HOT_SCHEDULE_SQL.scheduleById).raw(true);
     this.#template = db.prepare(HOT_SCHEDULE_SQL.template).raw(true);
     this.#run = db.prepare(HOT_SCHEDULE_SQL.run).raw(true);
+    this.#served = db.prepare(HOT_SCHEDULE_SQL.served).pluck();
     this.#nextBuffered = db.prepare(HOT_SCHEDULE_SQL.nextBuffered).raw(true);
     this.#openJobs = db.prepare(HOT_SCHEDULE_SQL.openJobs).pluck();
     this.#insert = db.prepare(`INSERT INTO schedule (id, created_at, ${MUTABLE.join(', ')}) VALUES (?, ?, ${MUTABLE.map(() => '?').join(', ')})`);
@@ -88,6 +90,7 @@ export class ScheduleTables {
   }
 
   run(key: number, scheduleId: string, nominalAt: number): Run | undefined { return asRun(this.#run.get(key, nominalAt), scheduleId); }
+  served(key: number, from: number, to: number): number { return this.#served.get(key, from, to) as number; }
   nextBuffered(key: number, scheduleId: string): Run | undefined { return asRun(this.#nextBuffered.get(key), scheduleId); }
   openJobs(key: number): string[] { return this.#openJobs.all(key) as string[]; }
 

@@ -146,6 +146,7 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, loadedSchedules: Loaded
     schedule: (id: string) => loadedSchedules.id(id)?.schedule,
     template: (id: string) => ofSchedule(id, null, (key) => schedules.template(key)),
     run: (id: string, nominalAt: number) => ofSchedule(id, undefined, (key) => schedules.run(key, id, nominalAt)),
+    served: (id: string, from: number, to: number) => ofSchedule(id, 0, (key) => schedules.served(key, from, to)),
     nextBuffered: (id: string) => ofSchedule(id, undefined, (key) => schedules.nextBuffered(key, id)),
     openJobs: (id: string): readonly string[] => ofSchedule(id, [], (key) => schedules.openJobs(key)),
     job: (id: string) => loaded.id(id)?.job,

@@ -39,6 +39,14 @@ export function scheduleContract(open: OpenStore): void {
       expect(await m.get(id)).toMatchObject({ counts: { fired: 1 }, nextAt: later.from });
     });
 
+    test('what is missed is counted once, however often the same times are sent', async () => {
+      const { id } = await m.add();
+      t.b.clock.advance(10 * MINUTE + 30_000);
+      const due = m.due(await m.get(id));
+      for (let i = 0; i < 3; i++) await m.fire(due);
+      expect((await m.get(id)).counts).toMatchObject({ fired: 1, missed: 9 });
+    });
+
     test('an instant that was served is not served again when the clock was set back and the schedule aimed anew', async () => {
       const { id } = await m.add();
       await m.pass(id, MINUTE);

@@ -99,7 +99,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     control: { what: 'everything follows the clock of the machine', cycles: 3, sign: /CLOCK: .*(waits for ever|failed|too soon|attempts)/, ...campaigns(createClock, { entry: broken('follows-the-clock'), restMax: 5_000 }) },
   },
   schedules: {
-    what: 'SIGKILL within 100 ms of a minute of 40 schedules: each minute makes one job of each, none twice, none left out',
+    what: 'SIGKILL within 100 ms of a minute of 40 schedules, the clock set back by up to an hour now and then: each minute makes one job of each, none twice, none left out',
     feasible: cannotFake,
     run: (options) => runSchedules(options),
     control: { what: 'a schedule moves on in a commit of its own, after that of the job', cycles: 6, sign: /TWICE|have no run/, run: (options) => runSchedules(options, broken('advance-apart')) },

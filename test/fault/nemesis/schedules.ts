@@ -1,6 +1,6 @@
 // SIGKILL around the ticks of schedules. Patterns name whole minutes, so the server's clock is a false one (libfaketime) that
 // stands shortly before a minute when it listens; it is killed within 100 ms of that minute, and the next one starts shortly
-// before the next. What the file then says: one job for each schedule and minute, none twice, none left out.
+// before the next. Now and then the clock is set back by up to an hour first. What the file then says: one job for each schedule and minute, none twice, none left out.
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,11 @@ const LEAD = 4_000;
 const AROUND = 100;
 /** Schedules of every minute; a few more whose minutes are rarer. */
 const SCHEDULES = 40;
+/** One time in so many the server lives through its minute, and its clock is set back by up to so many minutes, and forth again at the next start. */
+const BACK_EVERY = 4;
+const BACK_MAX = 60;
+/** Longer than the server takes to see that its clock was set, ms. */
+const SEEN = 2_500;
 
 export async function runSchedules({ cycles, seed, say }: RunOptions, entry: readonly string[] = ['src/start.mjs']): Promise<RunResult> {
   const rng = createRng(`${seed}/schedules`);
@@ -25,7 +30,7 @@ export async function runSchedules({ cycles, seed, say }: RunOptions, entry: rea
   const file = join(folder, 'clock');
   let offset = 0;
   const now = (): number => Date.now() + offset;
-  /** From here on the clock is so far ahead. It only ever goes forward. */
+  /** From here on the clock is so far ahead. */
   const setTo = (wall: number): void => {
     offset = Math.round((wall - Date.now()) / 1_000) * 1_000;
     writeFileSync(`${file}.new`, `${offset < 0 ? '-' : '+'}${Math.abs(offset) / 1_000}`);
@@ -33,6 +38,7 @@ export async function runSchedules({ cycles, seed, say }: RunOptions, entry: rea
   };
   const launch = { env: { LD_PRELOAD: FAKETIME ?? '', FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' } };
   const violations: string[] = [];
+  let setBack = 0;
   let minute = (Math.floor(Date.now() / MINUTE) + 2) * MINUTE;
   let missedIt = 0;
   const start = async (): Promise<{ server: ServerProcess; url: string }> => {
@@ -57,7 +63,13 @@ export async function runSchedules({ cycles, seed, say }: RunOptions, entry: rea
       const { server } = await start();
       const wait = minute - now() + rng.int(-AROUND, AROUND);
       if (wait < 0) missedIt += 1;
-      await new Promise((resolve) => { setTimeout(resolve, Math.max(0, wait)); });
+      const isSetBack = rng.int(1, BACK_EVERY) === 1;
+      await new Promise((resolve) => { setTimeout(resolve, Math.max(0, isSetBack ? wait + 3 * AROUND : wait)); });
+      if (isSetBack) {
+        setBack += 1;
+        setTo(now() - rng.int(1, BACK_MAX) * MINUTE);
+        await new Promise((resolve) => { setTimeout(resolve, SEEN); });
+      }
       await server.kill();
       violations.push(...server.complaints().map((line) => `the server complained: ${line}`));
       if (kills % 20 === 19 || kills === cycles - 1) {
@@ -79,7 +91,7 @@ export async function runSchedules({ cycles, seed, say }: RunOptions, entry: rea
     if (violations.length === 0) rmSync(folder, { recursive: true, force: true });
     else say(`the database is kept in ${folder}`);
   }
-  return { violations: [...new Set(violations)], facts: [`${cycles} SIGKILLs within ${AROUND} ms of a minute (${missedIt} came later, for a slow start); ${ids.length} schedules`] };
+  return { violations: [...new Set(violations)], facts: [`${cycles} SIGKILLs within ${AROUND} ms of a minute (${missedIt} came later, for a slow start); the clock set back ${setBack} times under way; ${ids.length} schedules`] };
 }
 
 /** @param until every minute up to this one must have been served; null: only what there is too much of */

@@ -2,11 +2,12 @@
 import { networkInterfaces } from 'node:os';
 import type { AddressInfo } from 'node:net';
 import { type Config, ConfigError } from './config.ts';
+import { createContainers } from './containers.ts';
 import type { Clock } from './domain/clock.ts';
 import { createEgress } from './handlers/egress/client.ts';
 import { checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
 import type { Registry } from './handlers/handler.ts';
-import { expandUrl, INPUTS } from './handlers/inputs.ts';
+import { expandUrl, inputsFor } from './handlers/inputs.ts';
 import { createEvaluationTypes } from './handlers/evaluation/registry.ts';
 import type { ReportFacts } from './handlers/evaluation/tools.ts';
 import { createRegistry } from './handlers/registry.ts';
@@ -86,10 +87,12 @@ export async function startApp({ config, clock: machine, log, version, onFailure
     get ownPort() { return tools.port; },
   };
   const egress = createEgress({ policy, clock });
+  const artifacts = new Artifacts(`${config.db}.artifacts`);
+  const containers = config.containers.images.length === 0 ? null : createContainers({ config, clock, artifacts, log });
   const metrics = createMetrics();
   const runtime = addRuntimeMetrics(metrics);
   const registry: Registry = {
-    ...createRegistry({ egress, clock, get arenaUrl() { return tools.url; } }),
+    ...createRegistry({ egress, clock, get arenaUrl() { return tools.url; } }, containers?.tools ?? null),
     // They run once the store is open.
     ...createEvaluationTypes({
       egress, clock, meter: addEvaluationMetrics(metrics), part: (kind, id, part) => store.documentPart(kind, id, part), secret: (kind, id) => store.documentSecret(kind, id),
@@ -103,6 +106,7 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   const store = await openStore({ path: config.db, clock, policies, queueMax: config.writeQueue, ...overrides });
   store.onFailure(onFailure);
   const jobs = new Jobs(store);
+  await containers?.attach(store);
   const setBack = await catchUp(clock, store);
   if (setBack < 0) log.warn({ ms: setBack }, 'The clock of the machine was set back while the server was down; what waits was moved with it');
   const orphans = await recover(jobs, LOCAL_WORKER);
@@ -123,7 +127,6 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   const scheduler = new Scheduler({ store, jobs, clock, times, report: log, onServed: addScheduleMetrics(metrics, store) });
   schedules.attach(() => scheduler.changed());
   const watch = new ClockWatch(clock, store, log, () => { sweeper.replan(); scheduler.replan(); });
-  const artifacts = new Artifacts(`${config.db}.artifacts`);
   const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
   const evaluations = new Evaluations({ store, jobs, waiters, clock, newSuffix });
   const words = { experiment: experimentWords(store) };
@@ -134,14 +137,15 @@ export async function startApp({ config, clock: machine, log, version, onFailure
     return verdict.ok ? null : verdict.message;
   };
   const server = buildServer({
-    store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs: INPUTS, capacity: dispatcher,
-    phase: () => phase, debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
+    store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs: inputsFor(config.containers), capacity: dispatcher,
+    phase: () => phase, degraded: () => containers?.degraded() ?? [], debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
     refuseUrl, words, otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
     envelopes: aitpEnvelopes,
     routes: [(app) => registerStreams(app, { streams, store, words }), (app) => registerAitpSchedules(app, { store, schedules, clock }), (app) => registerEvaluation(app, evaluations, refuseUrl)],
   });
 
   const letGo = async (): Promise<void> => {
+    await containers?.stop();
     await egress.close();
     await feed.stop();
     await store.close();
@@ -161,6 +165,7 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   sweeper.start();
   scheduler.start();
   watch.start();
+  containers?.start();
   phase = 'ready';
 
   const stop = async (): Promise<void> => {

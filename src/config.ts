@@ -1,6 +1,7 @@
 // The environment, once, as one schema → a frozen Config. main.ts is the only caller that has a process.env.
 // A mistake names the variable, what is wrong with its value and what is allowed; an unknown MUSTER_ variable is a mistake.
 import { z } from 'zod';
+import { type EngineSetting, refuseSetting } from './docker/address.ts';
 import { parseEgressAllow } from './handlers/egress/guard.ts';
 import { LOG_LEVELS } from './telemetry/logger.ts';
 
@@ -41,6 +42,14 @@ const SCHEMA = z.object({
   HOST: z.string().regex(/^[a-zA-Z0-9.:-]{1,253}$/, 'must be an address or a host name, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
   PORT: whole(0, 65_535).default(8_000),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
+  DOCKER_HOST: z.string().optional(),
+  DOCKER_CERT_PATH: z.string().optional(),
+  /** Nothing runs unless it is named: an image is somebody's program. */
+  MUSTER_IMAGES: list('an image with its tag or digest, such as python:3.13-slim, or the beginning of some, such as registry.example/agents/*', /^[a-z0-9][A-Za-z0-9._:/@-]{0,254}\*?$/).default([]),
+  MUSTER_CONTAINER_NETWORK: z.enum(['none', 'bridge'], 'must be none or bridge').default('none'),
+  MUSTER_CONTAINER_RUNTIME: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be the name of a runtime of the engine, such as runsc').optional(),
+  /** The engine's own file of what was printed has no cap; 256 MB of it fill no disk unnoticed. */
+  MUSTER_CONTAINER_OUTPUT: whole(1, 256_000_000).default(256_000_000),
   MUSTER_DB: z.string().min(1, 'must be the path of a file').default('data/muster.db'),
   MUSTER_ENV: z.enum(['development', 'production'], 'must be development or production').optional(),
   MUSTER_EGRESS_ALLOW: egress.default({ cidrs: [], ports: [] }),
@@ -73,6 +82,14 @@ export interface Config {
   /** Host names this server answers to; null = any. */
   readonly allowedHosts: readonly string[] | null;
   readonly concurrency: Readonly<Record<string, number>>;
+  readonly containers: {
+    /** Empty: none may run, and no engine is asked for. */
+    readonly images: readonly string[];
+    readonly network: 'none' | 'bridge';
+    readonly runtime: string | null;
+    readonly output: number;
+    readonly engine: EngineSetting;
+  };
   readonly writeQueue: number;
   readonly maxConnections: number;
   readonly maxWaiters: number;
@@ -89,6 +106,8 @@ export class ConfigError extends Error {
   }
 }
 
+const engineOf = (env: Env): EngineSetting => ({ host: env.DOCKER_HOST ?? null, certPath: env.DOCKER_CERT_PATH ?? null });
+
 /** An empty variable counts as absent, as compose files write it. @throws ConfigError */
 export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
   const known = Object.keys(SCHEMA.shape);
@@ -101,6 +120,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       problems.push(`${name} ${issue.message}; it is ${JSON.stringify(given[name]?.slice(0, 100))}.`);
     }
   }
+  if (parsed.success && parsed.data.MUSTER_IMAGES.length > 0) {
+    const refused = refuseSetting(engineOf(parsed.data));
+    if (refused !== null) problems.push(`DOCKER_HOST ${refused}; it is ${JSON.stringify(parsed.data.DOCKER_HOST)}.`);
+  }
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   const env = parsed.data;
   const loopback = isLoopback(env.HOST);
@@ -111,6 +134,10 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     // On loopback a browser can be led here by a name that an attacker owns (DNS rebinding): only our own names count.
     allowedHosts: env.MUSTER_ALLOWED_HOSTS ?? (loopback ? [...new Set(['localhost', '127.0.0.1', '[::1]', env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST])] : null),
     concurrency: Object.freeze(env.MUSTER_CONCURRENCY), writeQueue: env.MUSTER_WRITE_QUEUE, maxConnections: env.MUSTER_CONNECTIONS,
+    containers: Object.freeze({
+      images: env.MUSTER_IMAGES, network: env.MUSTER_CONTAINER_NETWORK, runtime: env.MUSTER_CONTAINER_RUNTIME ?? null,
+      output: env.MUSTER_CONTAINER_OUTPUT, engine: engineOf(env),
+    }),
     maxWaiters: env.MUSTER_WAITERS, maxStreams: env.MUSTER_STREAMS,
   });
 }

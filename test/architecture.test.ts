@@ -46,8 +46,9 @@ const ARROWS: Record<string, readonly string[]> = {
   'src/handlers/': ['src/handlers/', 'src/docker/', 'src/orchestrator/', 'src/domain/'],
   'src/telemetry/': ['src/telemetry/', 'src/runtime/', 'src/orchestrator/', 'src/store/store.ts', 'src/domain/'],
   'src/http/': ['src/http/', 'src/runtime/', 'src/orchestrator/', 'src/store/store.ts', 'src/domain/', 'src/telemetry/'],
-  'src/config.ts': ['src/domain/', 'src/handlers/', 'src/telemetry/logger.ts'],
+  'src/config.ts': ['src/domain/', 'src/docker/address.ts', 'src/handlers/', 'src/telemetry/logger.ts'],
   'src/app.ts': ['src/'],
+  'src/containers.ts': ['src/'],
   'src/main.ts': ['src/'],
 };
 

@@ -30,3 +30,6 @@ CREATE TABLE secret (
   body    TEXT NOT NULL,
   sum     INTEGER NOT NULL
 ) STRICT;
+
+-- Names what belongs to this file elsewhere: containers carry it as a label.
+INSERT INTO meta (name, value) VALUES ('instance', lower(hex(randomblob(16))));

@@ -1,5 +1,6 @@
 // What each job type takes. One schema per type: what a submission is checked against is what the handler reads.
 import { z } from 'zod';
+import { containerInput, type ContainerRules } from './container-input.ts';
 import { checkHeaders, HEADERS_MAX, URL_LENGTH_MAX } from './egress/guard.ts';
 
 /** A POST of this many participants still shows on one page; more are a batch. */
@@ -45,6 +46,9 @@ export const noopInput = z.strictObject({
 });
 
 export const INPUTS = { request: requestInput, verify: verifyInput, batch: batchInput, noop: noopInput } as const;
+
+/** With what may run here. */
+export const inputsFor = (rules: ContainerRules) => ({ ...INPUTS, container: containerInput(rules) });
 
 export type RequestInput = z.infer<typeof requestInput>;
 export type RequestStored = z.infer<typeof requestStored>;

@@ -40,6 +40,8 @@ export interface HttpDeps {
   /** Why a URL of a submission may not be called, or null. */
   readonly refuseUrl: (url: string) => string | null;
   readonly phase: () => Phase;
+  /** What is away though the server is ready: some jobs wait for it, the rest goes on. */
+  readonly degraded?: () => readonly { readonly code: string; readonly message: string }[];
   readonly version: string;
   /** /api/debug/* is served. */
   readonly debug: boolean;

@@ -35,11 +35,12 @@ export function registerOps(instance: FastifyInstance, deps: HttpDeps, book: Sch
   app.get('/ready', {
     schema: {
       operationId: 'ready', tags: ['Operations'], summary: 'Should work be sent here?',
+      description: '200 may have reasons too: `engine_unavailable` says that containers wait for their engine, while everything else goes on.',
       response: answers({ 200: ['Yes', ready], 503: ['No, for these reasons', ready] }),
     },
   }, (_request, reply) => {
     const reasons = notReady(deps);
-    return sendJson(reply, JSON.stringify({ status: reasons.length === 0 ? 'ready' : 'not_ready', reasons }), reasons.length === 0 ? 200 : 503);
+    return sendJson(reply, JSON.stringify({ status: reasons.length === 0 ? 'ready' : 'not_ready', reasons: [...reasons, ...(deps.degraded?.() ?? [])] }), reasons.length === 0 ? 200 : 503);
   });
 
   app.get('/metrics', {

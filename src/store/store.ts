@@ -181,6 +181,9 @@ export interface Store extends ScheduleReads {
   /** Forgets idempotency keys older than the instant; at most `limit`. Returns how many. */
   forgetKeys(before: number, limit: number): Promise<number>;
 
+  /** Of this file, made with it: names what belongs to it elsewhere. */
+  instance(): Promise<string>;
+
   /** When the newest event was written, or null. */
   newestAt(): Promise<number | null>;
   /**

@@ -199,6 +199,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     nextSchedule: () => read(() => schedules.next()),
     schedulesAhead: (now, limit) => read(() => schedules.ahead(now, limit)),
     scheduleCounts: () => read(() => schedules.counts()),
+    instance: () => read(() => reader.instance()),
     newestAt: () => read(() => reader.newestAt()),
     shift: (by) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve, reject) => {
       flush(); // what was sent before goes before

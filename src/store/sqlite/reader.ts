@@ -170,6 +170,7 @@ export class Reader {
 
   lastSeq(): number { return Math.min(this.#shown, Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'"))); }
   newestAt(): number | null { return (this.#raw('SELECT at FROM event ORDER BY seq DESC LIMIT 1').get() as [number] | undefined)?.[0] ?? null; }
+  instance(): string { return (this.#raw("SELECT value FROM meta WHERE name = 'instance'").get() as [string] | undefined)?.[0] ?? ''; }
   floorSeq(): number { return this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'floor_seq'"); }
   readyTypes(types: readonly string[]): string[] { return (this.#raw(HOT_READ_SQL.ready).all(JSON.stringify(types)) as [string][]).map(([type]) => type); }
   nextAlarm(): number | null { return (this.#raw(HOT_READ_SQL.alarm).get() as [number | null])[0]; }

@@ -64,6 +64,7 @@ const cron = fc.oneof({ weight: 12, arbitrary: fc.constantFrom('* * * * *', '*/5
 const OF_SCHEDULES: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   cron, cron_expression: cron, schedule_id: scheduleId, client_id: fc.constantFrom('a', 'b'), task_type: fc.constant('t'), capability_required: fc.constant('c'), input_data: fc.dictionary(fc.constantFrom('a', 'b'), fc.integer()),
   timezone: fc.oneof({ weight: 12, arbitrary: fc.constantFrom('UTC', 'Europe/London', 'Australia/Lord_Howe', 'America/Nuuk', 'Etc/GMT+12') }, { weight: 1, arbitrary: fc.constantFrom('Mars/Phobos', '+01:00', '../UTC', '') }),
+  note: fc.oneof({ weight: 3, arbitrary: fc.constant('a note') }, { weight: 1, arbitrary: fc.constantFrom('', 'x'.repeat(1_001)) }),
   startAt: instant, endAt: fc.oneof(instant, fc.constant('2099-12-31T23:59:59.999Z')), from: instant, to: fc.oneof(instant, fc.constant('2020-01-01T00:10:00Z')), jitter: fc.constantFrom(0, 1, 30_000, 86_400_000), client: fc.constantFrom('a', 'b', 'ü'),
   count: fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 5 }) }, { weight: 1, arbitrary: fc.constantFrom(100, 101) }),
 };

@@ -19,11 +19,16 @@ import { experimentWords } from './http/evaluation/words.ts';
 import { lastInLine } from './http/last-in-line.ts';
 import { fullJobText } from './http/native/reply.ts';
 import { registerStreams } from './http/native/streams.ts';
+import { operationsEnvelope } from './http/operations/envelope.ts';
+import { logReader } from './http/operations/log-reader.ts';
+import { registerOperations } from './http/operations/routes.ts';
+import { createWallet } from './http/operations/wallet.ts';
 import { buildServer, type HttpLimits } from './http/server.ts';
 import { Streams } from './http/stream.ts';
 import { Artifacts } from './orchestrator/artifacts.ts';
 import { Evaluations } from './orchestrator/evaluations.ts';
 import { afterRestart, outcomesOf } from './orchestrator/evaluations/runs.ts';
+import { addDemoGrant } from './orchestrator/demo-grant.ts';
 import { finalBody } from './orchestrator/final.ts';
 import { Jobs } from './orchestrator/jobs.ts';
 import { ScheduleTimes } from './orchestrator/schedule-times.ts';
@@ -114,6 +119,8 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   const runs = await afterRestart(store, jobs);
   if (runs.paused > 0) log.warn({ runs: runs.paused }, 'Experiments that were running are paused; POST /api/jobs/{id}/resume goes on with each');
 
+  if (config.debug) await addDemoGrant(store, jobs);
+  const wallet = config.walletMnemonic === null ? null : createWallet(config.walletMnemonic);
   const waiters = new Waiters(store, clock, config.maxWaiters);
   const feed = new Feed({ store, clock, report: log });
   const dispatcher = new Dispatcher({
@@ -136,12 +143,14 @@ export async function startApp({ config, clock: machine, log, version, onFailure
     const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
     return verdict.ok ? null : verdict.message;
   };
+  const inputs = inputsFor(config.containers);
   const server = buildServer({
-    store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs: inputsFor(config.containers), capacity: dispatcher,
+    store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs, capacity: dispatcher,
     phase: () => phase, degraded: () => containers?.degraded() ?? [], debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
     refuseUrl, words, otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
-    envelopes: aitpEnvelopes,
-    routes: [(app) => registerStreams(app, { streams, store, words }), (app) => registerAitpSchedules(app, { store, schedules, clock }), (app) => registerEvaluation(app, evaluations, refuseUrl)],
+    envelopes: [...aitpEnvelopes, operationsEnvelope],
+    routes: [(app) => registerStreams(app, { streams, store, words }), (app) => registerAitpSchedules(app, { store, schedules, clock }), (app) => registerEvaluation(app, evaluations, refuseUrl),
+      (app) => registerOperations(app, { store, jobs, inputs, clock, streams, artifacts, logs: logReader(store), wallet, isOpen: config.debug })],
   });
 
   const letGo = async (): Promise<void> => {

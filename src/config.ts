@@ -1,5 +1,7 @@
 // The environment, once, as one schema → a frozen Config. main.ts is the only caller that has a process.env.
 // A mistake names the variable, what is wrong with its value and what is allowed; an unknown MUSTER_ variable is a mistake.
+import { validateMnemonic } from '@scure/bip39';
+import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { z } from 'zod';
 import { type EngineSetting, refuseSetting } from './docker/address.ts';
 import { parseEgressAllow } from './handlers/egress/guard.ts';
@@ -55,6 +57,7 @@ const SCHEMA = z.object({
   MUSTER_EGRESS_ALLOW: egress.default({ cidrs: [], ports: [] }),
   MUSTER_ARENA_URL: z.string().regex(/^https?:\/\/[^\s/?#]+[^\s?#]*$/, 'must be an http or https address without a query, such as http://127.0.0.1:8000').optional(),
   MUSTER_ALLOWED_HOSTS: list('a host name without a port', HOST_NAME).optional(),
+  MUSTER_WALLET_MNEMONIC: z.string().transform((text) => text.trim().split(/\s+/).join(' ')).refine((text) => validateMnemonic(text, wordlist), 'must be a BIP-39 mnemonic of 12 to 24 English words').optional(),
   MUSTER_CONCURRENCY: concurrency.default({}),
   /** A quarter of a second of full-speed submits; more would be answered too late to be of use. */
   MUSTER_WRITE_QUEUE: whole(1, 1_000_000).default(10_000),
@@ -65,6 +68,8 @@ const SCHEMA = z.object({
   MUSTER_STREAMS: whole(0, 100_000).default(5_000),
 });
 type Env = z.output<typeof SCHEMA>;
+/** Their values are not said, however wrong. */
+const SECRETS: ReadonlySet<string> = new Set(['MUSTER_WALLET_MNEMONIC']);
 
 export interface Config {
   readonly host: string;
@@ -81,6 +86,8 @@ export interface Config {
   readonly arenaUrl: string | null;
   /** Host names this server answers to; null = any. */
   readonly allowedHosts: readonly string[] | null;
+  /** Secret: the keys of /api/v1/identity come from it. */
+  readonly walletMnemonic: string | null;
   readonly concurrency: Readonly<Record<string, number>>;
   readonly containers: {
     /** Empty: none may run, and no engine is asked for. */
@@ -117,7 +124,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = String(issue.path[0]);
-      problems.push(`${name} ${issue.message}; it is ${JSON.stringify(given[name]?.slice(0, 100))}.`);
+      problems.push(`${name} ${issue.message}${SECRETS.has(name) ? '' : `; it is ${JSON.stringify(given[name]?.slice(0, 100))}`}.`);
     }
   }
   if (parsed.success && parsed.data.MUSTER_IMAGES.length > 0) {
@@ -133,7 +140,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     egressAllow: Object.freeze(env.MUSTER_EGRESS_ALLOW), egressLoopback: loopback, arenaUrl: env.MUSTER_ARENA_URL?.replace(/\/+$/, '') ?? null,
     // On loopback a browser can be led here by a name that an attacker owns (DNS rebinding): only our own names count.
     allowedHosts: env.MUSTER_ALLOWED_HOSTS ?? (loopback ? [...new Set(['localhost', '127.0.0.1', '[::1]', env.HOST.includes(':') ? `[${env.HOST}]` : env.HOST])] : null),
-    concurrency: Object.freeze(env.MUSTER_CONCURRENCY), writeQueue: env.MUSTER_WRITE_QUEUE, maxConnections: env.MUSTER_CONNECTIONS,
+    walletMnemonic: env.MUSTER_WALLET_MNEMONIC ?? null, concurrency: Object.freeze(env.MUSTER_CONCURRENCY), writeQueue: env.MUSTER_WRITE_QUEUE, maxConnections: env.MUSTER_CONNECTIONS,
     containers: Object.freeze({
       images: env.MUSTER_IMAGES, network: env.MUSTER_CONTAINER_NETWORK, runtime: env.MUSTER_CONTAINER_RUNTIME ?? null,
       output: env.MUSTER_CONTAINER_OUTPUT, engine: engineOf(env),

@@ -43,3 +43,12 @@ test.each([
 test('all mistakes are named at once', () => {
   expect(problems({ PORT: 'x', MUSTER_X: '1', LOG_LEVEL: 'x' }).split('\n')).toHaveLength(3);
 });
+
+test('a mnemonic is checked, and never said', () => {
+  const words = 'test test test test test test test test test test test junk';
+  expect(readConfig({}).walletMnemonic).toBeNull();
+  expect(readConfig({ MUSTER_WALLET_MNEMONIC: ` ${words.replace(' ', '\n')} ` }).walletMnemonic).toBe(words);
+  const wrong = words.replace('junk', 'junkyard');
+  expect(problems({ MUSTER_WALLET_MNEMONIC: wrong })).toMatch(/MUSTER_WALLET_MNEMONIC must be a BIP-39 mnemonic/);
+  expect(problems({ MUSTER_WALLET_MNEMONIC: wrong })).not.toContain('junkyard');
+});

@@ -2,6 +2,7 @@
 // `pick` names what to lock; `decide` (decide.ts) turns the locked snapshot into Changes or throws a DomainError.
 import type { DocumentChange, DocumentCommand, DocumentRef, KnownDocument } from './document.ts';
 import type { NewEvent } from './event.ts';
+import type { Grant, GrantUse, NewGrant } from './grant.ts';
 import type { ChildCounts, FinalStatus, Gate, Job, JobError, JobSpec } from './job.ts';
 import type { Outcome } from './outcome.ts';
 import type { Policies } from './policy.ts';
@@ -80,7 +81,9 @@ export interface Keep {
 
 export type Command =
   | DocumentCommand
-  | { readonly kind: 'submit'; readonly jobs: readonly NewJob[]; readonly parentId?: string | undefined; readonly idempotency?: IdempotencyClaim | undefined }
+  | { readonly kind: 'submit'; readonly jobs: readonly NewJob[]; readonly parentId?: string | undefined; readonly idempotency?: IdempotencyClaim | undefined; readonly under?: GrantUse | undefined }
+  | { readonly kind: 'grant'; readonly grant: NewGrant }
+  | { readonly kind: 'revoke'; readonly grantId: number }
   | { readonly kind: 'claim'; readonly worker: string; readonly type: string; readonly limit: number }
   | { readonly kind: 'finish'; readonly ended: readonly Ended[] }
   /** `begin`: their claim was answered late, the attempts begin only now. */
@@ -118,7 +121,9 @@ export interface JobPatch {
 
 /** What to lock. A closed union: adding to it is the design review. Every job comes with its ancestors. */
 export type Pick =
-  | { readonly kind: 'jobs'; readonly ids: readonly string[]; readonly idempotency?: IdempotencyClaim | undefined }
+  | { readonly kind: 'jobs'; readonly ids: readonly string[]; readonly idempotency?: IdempotencyClaim | undefined; readonly grant?: number | undefined }
+  /** One grant, or the place of the next. */
+  | { readonly kind: 'grant'; readonly id: number | null }
   | { readonly kind: 'ready'; readonly type: string; readonly limit: number }
   | { readonly kind: 'due'; readonly limit: number }
   | { readonly kind: 'leased'; readonly worker: string; readonly limit: number }
@@ -139,6 +144,10 @@ export interface Snapshot {
   readonly kept: (id: string) => Kept | null;
   /** What the idempotency key already stands for. */
   readonly known: { readonly bodyHash: string; readonly jobIds: readonly string[] } | null;
+  /** The picked grant, if there is one. */
+  readonly grant: Grant | null;
+  /** The next free permission id; 0 unless a grant pick asked for it. */
+  readonly freeGrantId: number;
   /** Some job of the picked tree is not final. */
   readonly treeOpen: boolean;
   readonly schedule: (id: string) => Schedule | undefined;
@@ -176,6 +185,7 @@ export type Change =
   | { readonly kind: 'ungate'; readonly rootId: string }
   /** Queue the failed and cancelled descendants again, and correct the counters of all that are touched. */
   | { readonly kind: 'reopen'; readonly parentId: string }
+  | { readonly kind: 'grant'; readonly grant: Grant }
   | { readonly kind: 'remember'; readonly claim: IdempotencyClaim; readonly jobIds: readonly string[] }
   | { readonly kind: 'remove'; readonly rootId: string }
   | { readonly kind: 'addSchedule'; readonly schedule: Schedule; readonly template: JobTemplate }
@@ -227,6 +237,8 @@ export interface Answer {
   revoked: LeaseRef[];
   /** These were asked to end: their leases still hold, and their own end will say what came of it. */
   stopping: LeaseRef[];
+  /** As granted or revoked. */
+  grant: Grant | null;
   /** Items looked at; a full page means there may be more. */
   seen: number;
   /** The schedule as it is after its verb. */
@@ -237,7 +249,7 @@ export interface Answer {
   late: number;
 }
 
-export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], stopping: [], seen: 0, schedule: null, runs: [], late: 0 });
+export const emptyAnswer = (): Answer => ({ jobs: [], replayed: null, claimed: [], refused: [], revoked: [], stopping: [], grant: null, seen: 0, schedule: null, runs: [], late: 0 });
 
 /** What a decision may know of the world. */
 export interface Env {
@@ -252,7 +264,11 @@ export interface Env {
 export function pick(command: Command): Pick {
   switch (command.kind) {
     case 'submit':
-      return { kind: 'jobs', ids: command.parentId === undefined ? [] : [command.parentId], idempotency: command.idempotency };
+      return { kind: 'jobs', ids: command.parentId === undefined ? [] : [command.parentId], idempotency: command.idempotency, grant: command.under?.permissionId };
+    case 'grant':
+      return { kind: 'grant', id: command.grant.id };
+    case 'revoke':
+      return { kind: 'grant', id: command.grantId };
     case 'claim':
       return { kind: 'ready', type: command.type, limit: command.limit };
     case 'finish':

@@ -2,6 +2,7 @@
 import type { Command, NewJob } from './commands.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
+import { checkUse, noSuchGrant } from './grant.ts';
 import { isFinal, isSealed, type Job } from './job.ts';
 import { addChildren, addJob } from './transitions.ts';
 
@@ -13,7 +14,11 @@ export const MAX_TREE = 10_000;
 export const MAX_CHILDREN = 1_000_000;
 
 export function decideSubmit(d: Draft, command: Extract<Command, { kind: 'submit' }>): void {
-  const { known } = d.snapshot;
+  const { known, grant } = d.snapshot;
+  if (command.under !== undefined) {
+    if (grant === null) throw noSuchGrant(command.under.permissionId);
+    checkUse(grant, command.under, d.env.now);
+  }
   if (command.idempotency !== undefined && known !== null) {
     if (known.bodyHash !== command.idempotency.bodyHash) {
       throw new DomainError('idempotency_mismatch', 'This Idempotency-Key was used before with another body.', {

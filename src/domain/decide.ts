@@ -7,6 +7,7 @@ import {
   decideAddSchedule, decideAimSchedule, decideBackfillSchedule, decideEditSchedule, decidePauseSchedule, decideRemoveSchedule, decideResumeSchedule, decideTriggerSchedule,
 } from './decide-schedule.ts';
 import { decideFire, decideTrack } from './serve-schedule.ts';
+import { decideGrant, decideRevoke } from './decide-grant.ts';
 import { decideSubmit } from './decide-submit.ts';
 import { decideDocuments } from './document.ts';
 import { Draft } from './draft.ts';
@@ -16,6 +17,8 @@ export function decide(snapshot: Snapshot, command: Command, env: Env): Changes 
   const d = new Draft(snapshot, env);
   switch (command.kind) {
     case 'submit': decideSubmit(d, command); break;
+    case 'grant': decideGrant(d, command.grant); break;
+    case 'revoke': decideRevoke(d, command.grantId); break;
     case 'claim': decideClaim(d, command); break;
     case 'finish': decideFinish(d, command); break;
     case 'renew': decideRenew(d, command); break;

@@ -6,6 +6,8 @@ export const ERROR_CODES = [
   'invalid', // the request is well formed but asks for something out of range
   'conflict', // the job's status forbids this verb
   'lease_lost', // the attempt named by the epoch is no longer the current one
+  'not_granted', // the address that signed is not the one the permission names
+  'grant_invalid', // the permission is revoked or expired, or does not allow what is asked
   'sealed', // the batch takes no more children
   'idempotency_mismatch', // the key was used before with another body
   'too_large', // a tree, a queue or a payload over its bound

@@ -70,6 +70,8 @@ export interface JobSpec {
   readonly finalCall?: boolean;
   /** Children that may fail or be cancelled before `onChildFailure` applies. */
   readonly tolerate?: number;
+  /** An operation: the permission it runs under. Never given by a submitter. */
+  readonly grant?: number;
   /** The due time was given as an instant, not as a delay: it stays when the clock is set. */
   readonly dueAtInstant?: true;
   /** The schedule that made it, and the instant it was made for. Never from outside. */

@@ -4,6 +4,13 @@ import { DomainError } from '../domain/errors.ts';
 import type { HttpDeps } from './deps.ts';
 import { Refusal } from './problem.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Pages of other sites may call it: it goes by a signature, never by who the browser is. */
+    anySite?: boolean;
+  }
+}
+
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** The name in a Host header, without the port; null if it is none. */
@@ -39,7 +46,7 @@ export function addGuards(app: FastifyInstance, deps: Pick<HttpDeps, 'allowedHos
       if (name !== undefined && !hosts.has(hostName(name) ?? '')) return done(new Refusal('misdirected', `This server does not answer for the host ${JSON.stringify(name.slice(0, 100))}.`));
     }
     if (!READS.has(request.method)) {
-      if (isForeign(request)) return done(new Refusal('cross_site', 'A browser sent this on behalf of another web site.'));
+      if (request.routeOptions.config.anySite !== true && isForeign(request)) return done(new Refusal('cross_site', 'A browser sent this on behalf of another web site.'));
       if (isStopping) return done(new DomainError('unavailable', 'The server is stopping and takes no changes.'));
     }
     return done();
@@ -56,7 +63,7 @@ function hasTwoHosts(raw: readonly string[]): boolean {
 }
 
 /** Browsers say where a request comes from; programs say nothing. No page of another site may change anything. */
-function isForeign({ headers }: FastifyRequest): boolean {
+export function isForeign({ headers }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site'];
   if (site !== undefined) return site !== 'same-origin' && site !== 'none';
   const { origin } = headers;

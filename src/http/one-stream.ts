@@ -67,9 +67,14 @@ export class OneStream {
     });
   }
 
-  async run(hello: string): Promise<void> {
+  /** @param rest what a client that was cut in the middle of an event has still to get of it */
+  async run(hello: string, rest: Uint8Array): Promise<void> {
     this.#out.write(hello);
     const { watch } = this.#view;
+    if (rest.byteLength > 0) {
+      if (!(await this.#send(rest))) return;
+      if (watch !== null && hasEnded(await this.#ties.store.job(watch.jobId), this.#follower.position)) return this.#end('ended');
+    }
     for (;;) {
       const batch = await this.#follower.next();
       if (this.#isOver) return;

@@ -22,6 +22,8 @@ export const openApiBase = (version: string) => ({
     { name: 'Schedules', description: 'Make jobs again and again, by a pattern of times in a time zone.' },
     { name: 'AITP', description: 'Schedules as clients of that protocol know them: 200 to every success, refusals as `{"detail": "…"}`.' },
     { name: 'Types', description: 'Kinds of work and their limits.' },
+    { name: 'Grants', description: 'Who may run which operation.' },
+    { name: 'Agent operations', description: 'The operations dialect: signed requests, logs line by line, artifacts. Refusals are `{"detail": {"kind": "Error", …}}`.' },
     { name: 'Operations', description: 'Health, metrics, this document.' },
     { name: 'Evaluation', description: 'Test cases, agents, judges, reports; runs of experiments are jobs.' },
     { name: 'Debug', description: 'For trying things out; only in development.' },

@@ -6,6 +6,7 @@ import { DomainError, type ErrorCode } from '../domain/errors.ts';
 export const HTTP_CODES = [
   'malformed_body', 'invalid_request', 'cross_site', 'no_such_route', 'method_not_allowed', 'request_timeout',
   'body_too_large', 'uri_too_long', 'unsupported_media_type', 'misdirected', 'headers_too_large', 'internal',
+  'unauthenticated', 'forbidden', 'not_configured',
 ] as const;
 export type ProblemCode = ErrorCode | (typeof HTTP_CODES)[number];
 
@@ -22,6 +23,11 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   cross_site: { status: 403, title: 'Changes from other web sites are refused', hint: 'Call the API from a program, or from a page that this server delivers.' },
   not_found: { status: 404, title: 'There is no such thing', hint: 'Check the id; a deleted job is gone for good.' },
   no_such_route: { status: 404, title: 'There is no such path', hint: 'GET /docs lists every path.' },
+  forbidden: { status: 403, title: 'This is not yours to see', hint: 'Sign with the key of the grantor or the grantee.' },
+  unauthenticated: { status: 401, title: 'The signature is not valid', hint: 'Sign the exact text with personal_sign (EIP-191).' },
+  not_granted: { status: 401, title: 'The signer has no such permission', hint: 'Sign with the key of the grantee.' },
+  grant_invalid: { status: 422, title: 'The permission does not allow this', hint: 'Look at it: GET /api/grants/{id}.' },
+  not_configured: { status: 501, title: 'This server is not set up for that', hint: 'See the configuration in the README.' },
   method_not_allowed: { status: 405, title: 'This path has no such method', hint: 'The Allow header names the methods it has.' },
   request_timeout: { status: 408, title: 'The request took too long to arrive', hint: 'Send headers within 10 s and the body within 30 s.' },
   conflict: { status: 409, title: 'The status of the job forbids this', hint: 'GET the job and look at its status.' },

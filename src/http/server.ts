@@ -9,6 +9,7 @@ import { parseJson, refuseEncoding } from './json-body.ts';
 import { linger } from './linger.ts';
 import { addMeters } from './meters.ts';
 import { registerDebug } from './native/debug.ts';
+import { registerGrants } from './native/grants.ts';
 import { registerReads } from './native/reads.ts';
 import { registerArtifacts } from './native/artifacts.ts';
 import { registerLogs } from './native/logs.ts';
@@ -124,6 +125,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
     registerVerbs(scope, deps);
     registerTypes(scope, deps);
     registerSchedules(scope, deps, schemas);
+    registerGrants(scope, deps);
     for (const register of deps.routes ?? []) register(scope);
     if (deps.debug) registerDebug(scope, deps);
     registerOps(scope, deps, book);

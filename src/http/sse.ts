@@ -21,14 +21,39 @@ export const SSE_HEADERS = {
  * tokens, where a space means the same; everything else that could end a line or a field is escaped inside strings.
  */
 export function frameOf(seq: number, json: string): Buffer {
-  return Buffer.from(`id: ${seq}\ndata: ${/[\r\n]/.test(json) ? json.replace(/[\r\n]/g, ' ') : json}\n\n`, 'utf8');
+  return Buffer.from(`id: ${seq}\ndata: ${oneLine(json)}\n\n`, 'utf8');
 }
+const oneLine = (json: string): string => (/[\r\n]/.test(json) ? json.replace(/[\r\n]/g, ' ') : json);
 
 const HIDDEN = Buffer.alloc(0);
+type Said = string | readonly string[] | null;
 
-/** An encoder for the feed from a dialect's JSON text; null hides the event. Make it once: readers share by identity. */
-export function sseEncoder(toJson: (event: StoredEvent) => Promise<string | null> | string | null): Encode {
-  const frame = (event: StoredEvent, json: string | null): Buffer => (json === null ? HIDDEN : frameOf(event.seq, json));
+/**
+ * One event as several messages, each with an id to come back to: `seq.1`, `seq.2`, … and at the last the plain `seq`, for
+ * then the whole event was seen. No message has an empty list.
+ */
+export function framesOf(seq: number, list: readonly string[]): Buffer {
+  return Buffer.from(list.map((json, i) => `id: ${seq}${i === list.length - 1 ? '' : `.${i + 1}`}\ndata: ${oneLine(json)}\n\n`).join(''), 'utf8');
+}
+
+/** What is left of such an event after its first `count` messages; nothing once it was seen to its end. */
+export function framesAfter(frames: Uint8Array, count: number): Uint8Array {
+  const text = Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength);
+  let at = 0;
+  for (let n = 0; n < count; n++) {
+    const end = text.indexOf('\n\n', at);
+    if (end < 0) break;
+    at = end + 2;
+  }
+  return frames.subarray(at);
+}
+
+/** An encoder for the feed from a dialect's JSON text, or a list of texts; null hides the event. Make it once: readers share by identity. */
+export function sseEncoder(toJson: (event: StoredEvent) => Promise<Said> | Said): Encode {
+  const frame = (event: StoredEvent, said: Said): Buffer => {
+    if (said === null || (typeof said !== 'string' && said.length === 0)) return HIDDEN;
+    return typeof said === 'string' ? frameOf(event.seq, said) : framesOf(event.seq, said);
+  };
   return (event) => {
     const json = toJson(event);
     return json instanceof Promise ? json.then((text) => frame(event, text)) : frame(event, json);
@@ -57,10 +82,23 @@ const cursor = z.string()
 export const streamHeaders = z.object({
   'last-event-id': z.union([z.literal(''), cursor]).optional().describe('Where to go on: the id of the last event seen. EventSource sends it by itself. Wins over `after`.'),
 });
+
+/** The cursor of a stream whose events may be several messages: `120`, or `120.3` for the first three of event 120. */
+const PART_CURSOR = /^(0|[1-9]\d{0,15})(\.[1-9]\d{0,5})?$/;
+const partCursor = z.string()
+  .refine((text) => PART_CURSOR.test(text) && Number.isSafeInteger(Number(text.split('.', 1)[0])), 'must be a cursor: send an id of this stream as it came')
+  .transform((text) => { const [seq, part] = text.split('.'); return { seq: Number(seq), part: Number(part ?? 0) }; })
+  .meta({ type: 'string', pattern: PART_CURSOR.source });
+export const partHeaders = z.object({
+  'last-event-id': z.union([z.literal(''), partCursor]).optional().describe('Where to go on: the id of the last message seen. EventSource sends it by itself.'),
+});
+
 export const afterQuery = cursor.optional().describe('Where to go on: only what came after this cursor. 0 = from the oldest that is kept.');
 
 export interface Cursor {
   readonly value: number | null;
+  /** Messages of the event `value` that were seen, if it was not seen to its end. */
+  readonly part?: number;
   /** It came as Last-Event-ID: a client that reconnects, and does so until it is answered 204. */
   readonly isReconnect: boolean;
 }
@@ -68,4 +106,9 @@ export interface Cursor {
 export function readCursor(lastEventId: number | '' | undefined, after: number | undefined): Cursor {
   if (lastEventId !== undefined && lastEventId !== '') return { value: lastEventId, isReconnect: true };
   return { value: after ?? null, isReconnect: false };
+}
+
+export function readPartCursor(lastEventId: { readonly seq: number; readonly part: number } | '' | undefined): Cursor {
+  if (lastEventId === undefined || lastEventId === '') return { value: null, isReconnect: false };
+  return { value: lastEventId.seq, part: lastEventId.part, isReconnect: true };
 }

@@ -6,7 +6,8 @@ import { DomainError } from '../domain/errors.ts';
 import type { EventType } from '../domain/event.ts';
 import type { Encode, Feed, View } from '../runtime/feed.ts';
 import type { Store } from '../store/store.ts';
-import { type Cursor, helloText, type ResetReason, resetText, RETRY_LINE, SSE_HEADERS } from './sse.ts';
+import { NOTHING } from '../runtime/follower.ts';
+import { type Cursor, framesAfter, helloText, type ResetReason, resetText, RETRY_LINE, SSE_HEADERS } from './sse.ts';
 import { hasEnded, NO_METER, OneStream, type StreamMeter } from './one-stream.ts';
 
 export type { StreamEnd, StreamMeter } from './one-stream.ts';
@@ -67,12 +68,25 @@ export class Streams {
       if (cursor.isReconnect) return nothingMore(reply);
       throw new DomainError('not_found', `There is no job ${jobId}.`, { hint: 'Check the id; a deleted job is gone for good.' });
     }
-    if (hasEnded(record, cursor.value ?? -1)) return nothingMore(reply);
-    const start = await this.#start(cursor.value ?? 0, cursor.value !== null);
-    if (hasEnded(record, start.after)) return nothingMore(reply); // of a finished job nothing is kept
     const dialect = typeof speak === 'function' ? speak(record.job.type) : speak;
     const view: View = { watch: { jobId, rootId: record.job.rootId }, types: null, encode: dialect.encode };
-    this.#begin(request, reply, view, start, dialect);
+    const rest = await this.#restOf(view, jobId, cursor);
+    if (rest === null && hasEnded(record, cursor.value ?? -1)) return nothingMore(reply);
+    const start = await this.#start(cursor.value ?? 0, cursor.value !== null);
+    if (rest === null && hasEnded(record, start.after)) return nothingMore(reply); // of a finished job nothing is kept
+    this.#begin(request, reply, view, start, dialect, rest ?? NOTHING);
+  }
+
+  /**
+   * The messages of one event that a client has not seen, which came back in the middle of it: it goes on after the event.
+   * Null: it was seen to its end, or is no event of this job.
+   */
+  async #restOf(view: View, jobId: string, { value, part = 0 }: Cursor): Promise<Uint8Array | null> {
+    if (value === null || part === 0) return null;
+    const [event] = await this.#deps.store.events({ jobId }, value - 1, 1);
+    if (event?.seq !== value) return null;
+    const rest = framesAfter(await view.encode(event), part);
+    return rest.byteLength === 0 ? null : rest;
   }
 
   /**
@@ -115,7 +129,7 @@ export class Streams {
     return { after, reset: null };
   }
 
-  #begin(request: FastifyRequest, reply: FastifyReply, view: View, start: Start, dialect: StreamDialect): void {
+  #begin(request: FastifyRequest, reply: FastifyReply, view: View, start: Start, dialect: StreamDialect, rest: Uint8Array = NOTHING): void {
     this.#admit(); // again: others may have come while we read
     reply.hijack();
     const { socket } = request.raw;
@@ -136,7 +150,7 @@ export class Streams {
     this.#meter.opened();
     this.#stopBeat ??= this.#beat();
     const hello = helloText(dialect.hello) + (start.reset === null ? '' : resetText(start.reset, start.after));
-    stream.run(hello).catch((error: unknown) => {
+    stream.run(hello, rest).catch((error: unknown) => {
       request.log.error({ err: error }, 'a stream could not go on; its client comes back to where it was');
       stream.cut('failed');
     });

@@ -1,6 +1,7 @@
 // The verbs everyone shares: every dialect and the runtime change jobs through here, and only here.
 import type { Answer, Command, IdempotencyClaim, JobPatch, LeaseRef, NewJob } from '../domain/commands.ts';
 import { DomainError } from '../domain/errors.ts';
+import type { Grant, GrantUse, NewGrant } from '../domain/grant.ts';
 import type { Job } from '../domain/job.ts';
 import type { JobRecord, Store } from '../store/store.ts';
 
@@ -46,8 +47,8 @@ export class Jobs {
   }
 
   /** Adds jobs or trees, all or nothing; resolves when they are on disk. */
-  async submit(jobs: readonly NewJob[], options: { parentId?: string; idempotency?: IdempotencyClaim } = {}): Promise<Submitted> {
-    const done = this.execute({ kind: 'submit', jobs, parentId: options.parentId, idempotency: options.idempotency });
+  async submit(jobs: readonly NewJob[], options: { parentId?: string; idempotency?: IdempotencyClaim; under?: GrantUse } = {}): Promise<Submitted> {
+    const done = this.execute({ kind: 'submit', jobs, parentId: options.parentId, idempotency: options.idempotency, under: options.under });
     this.#runner.nudge(new Set(jobs.map((job) => job.type)));
     const answer = await done;
     return { jobs: answer.jobs, replayed: answer.replayed };
@@ -69,10 +70,25 @@ export class Jobs {
     await this.execute({ kind: 'remove', jobId });
   }
 
+  /** @throws DomainError conflict */
+  async grant(grant: NewGrant): Promise<Grant> {
+    return granted(await this.execute({ kind: 'grant', grant }));
+  }
+
+  /** @throws DomainError not_found */
+  async revoke(grantId: number): Promise<Grant> {
+    return granted(await this.execute({ kind: 'revoke', grantId }));
+  }
+
   /** @throws DomainError not_found */
   async get(jobId: string): Promise<JobRecord> {
     const record = await this.#store.job(jobId);
     if (record === null) throw new DomainError('not_found', `There is no job ${jobId}.`, { hint: 'Check the id; a deleted job is gone for good.' });
     return record;
   }
+}
+
+function granted({ grant }: Answer): Grant {
+  if (grant === null) throw new Error('a grant answered none');
+  return grant;
 }

@@ -9,6 +9,8 @@ export const RING_BYTES = 16 * 1024 * 1024;
 /** What an event costs beside its data: ids, numbers, the objects. Measured near 300 bytes. */
 const EVENT_OVERHEAD = 300;
 
+const sizeOf = ({ data, bytes }: StoredEvent): number => (data?.length ?? 0) + (bytes?.byteLength ?? 0);
+
 /** Makes the bytes that a reader is sent; an empty answer hides the event from that reader. */
 export type Encode = (event: StoredEvent) => Promise<Uint8Array> | Uint8Array;
 
@@ -47,7 +49,7 @@ export class Ring {
   }
 
   push(event: StoredEvent): void {
-    const bytes = EVENT_OVERHEAD + (event.data?.length ?? 0);
+    const bytes = EVENT_OVERHEAD + sizeOf(event);
     this.#entries.push({ event, frames: [], bytes });
     this.#bytes += bytes;
     this.head = event.seq;
@@ -62,7 +64,7 @@ export class Ring {
       const entry = this.#entries[i];
       if (entry === undefined || !wanted(entry.event)) continue;
       entries.push(entry);
-      bytes += entry.event.data?.length ?? 0;
+      bytes += sizeOf(entry.event);
       if (bytes >= maxBytes) return { entries, through: entry.event.seq };
     }
     return { entries, through: Math.max(cursor, this.head) };

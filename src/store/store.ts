@@ -8,6 +8,7 @@
 import type { Answer, AttemptOutcome, Command, OutputTotals } from '../domain/commands.ts';
 import type { DocumentKind } from '../domain/document.ts';
 import type { EventType } from '../domain/event.ts';
+import type { Grant } from '../domain/grant.ts';
 import type { Job, JobError, JobStatus } from '../domain/job.ts';
 import type { JobTemplate, Run, Schedule, ScheduleStatus } from '../domain/schedule.ts';
 
@@ -162,6 +163,9 @@ export interface Store extends ScheduleReads {
   logs(jobId: string, from: { readonly after: number } | { readonly before: number }, limit: number): Promise<{ readonly events: readonly StoredEvent[]; readonly more: boolean }>;
   /** What it has printed outside of this process, all attempts; null = nothing of the kind. */
   printed(jobId: string): Promise<OutputTotals | null>;
+  grant(id: number): Promise<Grant | null>;
+  /** Newest first: by permission id, downwards. `after` is the last id of the page before. */
+  grants(grantee: string | null, after: number | null, limit: number): Promise<Page<Grant>>;
   /** The newest cursor given out. */
   lastSeq(): Promise<number>;
   /** The oldest event kept is after this cursor; 0 when nothing was ever dropped. */

@@ -23,7 +23,7 @@ export function decideOn(jobs: readonly Job[], command: Command, now = START): D
     const all = [...map.values()];
     const snapshot: Snapshot = {
       job: (id) => map.get(id), found: all.filter((job) => !isFinal(job.status) && job.parentId === null), input: () => '{}', known: null,
-      secret: () => null, kept: () => null, treeOpen: all.some((job) => !isFinal(job.status)),
+      secret: () => null, kept: () => null, grant: null, freeGrantId: 0, treeOpen: all.some((job) => !isFinal(job.status)),
       schedule: () => undefined, template: () => null, run: () => undefined, served: () => 0, nextBuffered: () => undefined, openJobs: () => [],
     };
     const decided = decide(snapshot, queue.shift()!, env);

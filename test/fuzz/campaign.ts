@@ -46,7 +46,7 @@ const rssOf = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync
 export async function fuzz({ requests, seed, entry = ENTRY, progress }: FuzzOptions): Promise<FuzzResult> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-fuzz-'));
   const db = join(folder, 'muster.db');
-  const server = new ServerProcess(entry, db);
+  const server = new ServerProcess(entry, db, { env: { MUSTER_WALLET_MNEMONIC: 'test test test test test test test test test test test junk' } });
   const failures: string[] = [];
   const agent = createAgent(WORKERS);
   try {

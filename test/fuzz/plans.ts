@@ -49,7 +49,7 @@ const sometimes = <T>(arbitrary: fc.Arbitrary<T>, weight: number): fc.Arbitrary<
 const text = (value: unknown): string => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
 
 /** How much of all goes where; what is not named counts 2. Submissions feed all others. */
-const WEIGHTS: Readonly<Record<string, number>> = { submitJob: 24, submitJobs: 4, getJob: 6, listJobs: 4, listChildren: 4, startJob: 6, createTestCase: 3, createModel: 4, createAgent: 3, createExperiment: 3, judgeTrajectory: 3, runFigures: 3, compareRuns: 3, runReport: 3, replaceModel: 3, pauseJob: 6, resumeJob: 5, retryJob: 6, cancelJob: 9, editType: 6, editJob: 6, deleteJob: 5, listEvents: 4, streamJob: 4, createSchedule: 6, editSchedule: 5, resumeSchedule: 4, pauseSchedule: 8, backfillSchedule: 4, metrics: 1, docs: 1, home: 1, openapi: 1 };
+const WEIGHTS: Readonly<Record<string, number>> = { submitJob: 24, submitJobs: 4, getJob: 6, listJobs: 4, listChildren: 4, startJob: 6, createTestCase: 3, createModel: 4, createAgent: 3, createExperiment: 3, judgeTrajectory: 3, runFigures: 3, compareRuns: 3, runReport: 3, replaceModel: 3, pauseJob: 6, resumeJob: 5, retryJob: 6, cancelJob: 9, editType: 6, editJob: 6, deleteJob: 5, listEvents: 4, streamJob: 4, createGrant: 4, createOperation: 8, listArtifacts: 6, downloadArtifact: 4, getOperation: 3, streamOperation: 3, createSchedule: 6, editSchedule: 5, resumeSchedule: 4, pauseSchedule: 8, backfillSchedule: 4, metrics: 1, docs: 1, home: 1, openapi: 1 };
 
 /** What stands before every operation, met at each of them: chance alone would need a hundred thousand requests for that. */
 const GATES: readonly Partial<Plan>[] = [

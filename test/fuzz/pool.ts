@@ -37,6 +37,8 @@ class Shelf<T> {
 export class Pool {
   readonly ids = new Shelf<string>();
   readonly schedules = new Shelf<string>();
+  readonly operations = new Shelf<string>();
+  readonly grants = new Shelf<string>();
   /** Batches that take children. */
   readonly parents = new Shelf<string>();
   readonly ended = new Shelf<string>();
@@ -50,7 +52,7 @@ export class Pool {
 
   learn(body: unknown): void {
     if (typeof body !== 'object' || body === null) return;
-    const { id, ids, status, state, nextCursor, cursor, jobs, options, type, parentId, job_id: row, schedule_id: schedule } = body as Record<string, any>;
+    const { id, ids, status, state, nextCursor, cursor, jobs, options, type, parentId, kind, grantee, job_id: row, schedule_id: schedule } = body as Record<string, any>;
     if (typeof id === 'string' && id.startsWith('job_')) {
       this.ids.put(id);
       if (type === 'experiment') this.runs.put(id);
@@ -58,6 +60,8 @@ export class Pool {
       if (state !== undefined && state !== 'PENDING' && parentId === null) this.ended.put(id);
       if (status === 'queued' || status === 'paused' || status === 'retry') this.waiting.put(id);
     }
+    if (kind === 'OperationCreated') this.operations.put(id);
+    if (typeof id === 'number' && typeof grantee === 'string') this.grants.put(String(id));
     if (typeof id === 'string' && id.startsWith('sched_')) this.schedules.put(id);
     if (typeof schedule === 'string' && status !== 'DELETED') this.schedules.put(schedule);
     if (typeof row === 'string' && row.startsWith('job_')) this.ids.put(row);

@@ -5,16 +5,16 @@ import type { Document, Schema } from './document.ts';
 import type { Pool } from './pool.ts';
 
 const REF = '\ue000ref:';
-export type Kind = 'run' | 'id' | 'schedule' | 'parent' | 'ended' | 'waiting' | 'cursor' | 'event';
+export type Kind = 'run' | 'id' | 'schedule' | 'parent' | 'ended' | 'waiting' | 'cursor' | 'event' | 'operation' | 'grant';
 /** Stands inside of values as a string; its first character is for private use, and no other string that is made here has it. */
 export const ref = (kind: Kind, n: number): string => `${REF}${kind}:${n}:`;
 
 const NOWHERE = 'job_01jv5x9k3qf0bsx1r4y7m2n8ga';
 const NO_SCHEDULE = 'sched_01jv5x9k3qf0bsx1r4y7m2n8ga';
-const SHELF = { run: 'runs', id: 'ids', schedule: 'schedules', parent: 'parents', ended: 'ended', waiting: 'waiting', cursor: 'cursors', event: 'events' } as const;
+const SHELF = { run: 'runs', id: 'ids', schedule: 'schedules', parent: 'parents', ended: 'ended', waiting: 'waiting', cursor: 'cursors', event: 'events', operation: 'operations', grant: 'grants' } as const;
 
 export const fillText = (text: string, pool: Pool): string => (text.includes(REF)
-  ? text.replace(/\ue000ref:(\w+):(\d+):/g, (_all, kind: Kind, n: string) => pool[SHELF[kind]].take(Number(n)) ?? (kind === 'event' ? '0' : kind === 'cursor' ? 'j1' : kind === 'schedule' ? NO_SCHEDULE : NOWHERE))
+  ? text.replace(/\ue000ref:(\w+):(\d+):/g, (_all, kind: Kind, n: string) => pool[SHELF[kind]].take(Number(n)) ?? (kind === 'event' ? '0' : kind === 'cursor' ? 'j1' : kind === 'schedule' ? NO_SCHEDULE : kind === 'grant' ? '1' : NOWHERE))
   : text);
 
 const refTo = (...kinds: Kind[]): fc.Arbitrary<string> => fc.tuple(fc.constantFrom(...kinds), fc.nat(3_000)).map(([kind, n]) => ref(kind, n));
@@ -34,6 +34,12 @@ const participant = fc.record({ pending: fc.constantFrom(0, 0, 1, 2), end: fc.co
 const url = fc.oneof({ weight: 16, arbitrary: participant }, { weight: 6, arbitrary: fc.constantFrom('$ARENA$/health', '$ARENA$/api/debug/health', '$ARENA$/none', '$ARENA$/docs', '$ARENA$/openapi.json', 'http://127.0.0.1:65000/') },
   { weight: 1, arbitrary: fc.constantFrom('http://127.0.0.1:9/', 'http://10.0.0.1/', 'http://169.254.169.254/latest', 'ftp://a/', 'http://[::1', 'x$ARENA$', 'http://user:pw@a.example/', 'http://a.example:22/', '//a') }, { weight: 1, arbitrary: oddText.filter((text) => text.length > 0) });
 
+/** Of grants: a template is a job of a type, which chance does not hit. */
+const grantTemplate = fc.oneof({ weight: 6, arbitrary: fc.constantFrom({ type: 'noop', input: {} }, { type: 'noop', input: { result: 1 }, maxAttempts: 2 }) }, { weight: 1, arbitrary: fc.constant({ type: 'none', input: {} }) });
+
+/** Zeros, which development takes; strangers'; none at all. */
+const signature = fc.oneof({ weight: 12, arbitrary: fc.constant(`0x${'0'.repeat(130)}`) }, { weight: 2, arbitrary: fc.constantFrom('1', '2', '3', '4', '5', '6').map((digit) => `0x${digit.repeat(128)}1b`) }, { weight: 1, arbitrary: fc.constant(`0x${'f'.repeat(130)}`) });
+
 /** Values for names whose schema does not say what they mean. Chosen so that work ends soon: a job that sleeps for a day holds a slot for a day. */
 const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   url, callback: url,
@@ -48,6 +54,12 @@ const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   ttl: fc.oneof(fc.constantFrom(1, 5, 60_000, 31_536_000_000), fc.integer({ min: 1, max: 31_536_000_000 })),
   deadline: fc.constantFrom(1, 20, 500, 60_000, 31_536_000_000), timeout: fc.constantFrom(1, 20, 500, 60_000),
   base: fc.nat(50), cap: fc.nat(200), dueAt: fc.constantFrom('2020-01-01T00:00:00Z', '2025-06-30T23:59:60Z', '2020-01-01T00:00:00.123456+00:00', '2026-01-01T00:00:00+14:00', '2099-12-31T23:59:59.999Z', '9999-12-31T23:59:59Z', '0001-01-01T00:00:00Z', '2024-02-29T12:00:00-05:30'),
+  grantor: fc.constantFrom(`0x${'a'.repeat(40)}`, `0x${'Bb'.repeat(20)}`), grantee: fc.constantFrom(`0x${'a'.repeat(40)}`, `0x${'0'.repeat(40)}`), address: fc.constantFrom(`0x${'a'.repeat(40)}`, `0x${'Bb'.repeat(20)}`),
+  operation: fc.constantFrom('llm_inference', 'prompt_gemini_agent'),
+  // The newest two: what stands in a path and what in a body are then often the same.
+  operation_id: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(ref('operation', 0), ref('operation', 0), ref('operation', 5)) }, { weight: 1, arbitrary: refTo('operation', 'id') }, { weight: 1, arbitrary: fc.constant(NOWHERE) }),
+  app_signature: signature, signature, artifact_path: fc.constantFrom('out/report.txt', 'x'),
+  operation_request_json: fc.oneof({ weight: 8, arbitrary: refTo('grant').map((id) => `{"permission_id":${id}}`) }, { weight: 1, arbitrary: fc.constantFrom('{"permission_id":77777777}', '{"permission_id":77777777}', '{"permission_id":1}', '{}', '[]', '{"permission_id":1,"operation":"x"}') }),
   status: fc.subarray(['queued', 'assigned', 'running', 'retry', 'paused', 'completed', 'failed', 'cancelled'], { minLength: 1 }).map((words) => words.join(',')),
   'query:type': fc.constantFrom('noop', 'batch', 'request', 'verify', 'nothing', 'job:status', 'job:complete,job:error'), 'path:type': fc.constantFrom('noop', 'batch', 'request', 'verify', 'container'),
   cursor: fc.oneof({ weight: 4, arbitrary: refTo('cursor') }, { weight: 1, arbitrary: fc.tuple(refTo('cursor'), fc.constantFrom('0', 'z', '!', 'zzzzzzzz')).map((parts) => parts.join('')) }),
@@ -76,6 +88,7 @@ export function valid(document: Document, schema: Schema, name: string, where: s
   const hint = HINTS[`${where}:${name}`] ?? HINTS[name] ?? OF_SCHEDULES[name];
   if (hint !== undefined && schema['$ref'] === undefined && schema['enum'] === undefined && schema['type'] !== 'object') return hint;
   const s = document.resolve(schema);
+  if (s['properties']?.['deliver'] !== undefined) return grantTemplate;
   const inner = (child: Schema, key: string): fc.Arbitrary<unknown> => valid(document, child, key, where, depth + 1);
   if (s['const'] !== undefined) return fc.constant(s['const']);
   if (s['enum'] !== undefined) return fc.constantFrom(...(s['enum'] as unknown[]));

@@ -7,6 +7,7 @@ import { claimContract } from './contract/claim.ts';
 import { clockContract } from './contract/clocks.ts';
 import { documentContract } from './contract/documents.ts';
 import { gentleContract } from './contract/gentle.ts';
+import { grantContract } from './contract/grants.ts';
 import { keyContract } from './contract/keys.ts';
 import { readContract } from './contract/reads.ts';
 import { retryContract } from './contract/retry.ts';
@@ -23,6 +24,7 @@ export function storeContract(open: OpenStore): void {
   clockContract(open);
   documentContract(open);
   gentleContract(open);
+  grantContract(open);
   keyContract(open);
   readContract(open);
   retryContract(open);

@@ -8,7 +8,7 @@ import { INPUTS } from '../../src/handlers/inputs.ts';
 import { checkUrl } from '../../src/handlers/egress/guard.ts';
 import { aitpEnvelopes } from '../../src/http/aitp/envelope.ts';
 import { registerAitpSchedules } from '../../src/http/aitp/schedules.ts';
-import type { Phase } from '../../src/http/deps.ts';
+import type { HttpDeps, Phase } from '../../src/http/deps.ts';
 import { experimentSubmitOf, registerEvaluation } from '../../src/http/evaluation/routes.ts';
 import { experimentWords } from '../../src/http/evaluation/words.ts';
 import { fullJobText } from '../../src/http/native/reply.ts';
@@ -61,6 +61,8 @@ export interface HttpBenchOptions {
   readonly maxConnections?: number;
   readonly maxWaiters?: number;
   readonly queueMax?: number;
+  /** Dialects and streams, as the composition root adds them. */
+  readonly extend?: (parts: { readonly store: Store; readonly jobs: Jobs; readonly clock: FakeClock }) => Pick<HttpDeps, 'routes' | 'envelopes'>;
 }
 
 class Limits implements Capacity {
@@ -88,10 +90,11 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
     const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });
     return verdict.ok ? null : verdict.message;
   };
+  const more = options.extend?.({ store, jobs, clock }) ?? {};
   const app = buildServer({
     store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies, jobs, schedules, inputs: INPUTS, words, refuseUrl,
     otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
-    envelopes: aitpEnvelopes, routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock }), (scope) => registerEvaluation(scope, evaluations, refuseUrl)],
+    envelopes: [...aitpEnvelopes, ...(more.envelopes ?? [])], routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock }), (scope) => registerEvaluation(scope, evaluations, refuseUrl), ...(more.routes ?? [])],
     log: createLogger({ level: 'info', stream: { write: (line: string) => { logged.push(line); } } }),
     phase: () => bench.phase, version: '0.0.0', debug: options.debug ?? false, allowedHosts: options.allowedHosts ?? null, maxConnections: options.maxConnections ?? 1_000,
   });

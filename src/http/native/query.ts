@@ -5,7 +5,7 @@ import { MAX_WAIT } from '../../orchestrator/wait.ts';
 import { jobId } from './schemas.ts';
 
 /** A decimal number in a query. The document shows it as the number it is. */
-function number(min: number, max: number, what: string) {
+export function number(min: number, max: number, what: string) {
   return z.string()
     .refine((text) => /^\d{1,15}$/.test(text) && Number(text) >= min && Number(text) <= max, `must be a whole number from ${min} to ${max}`)
     .transform(Number)

@@ -6,6 +6,7 @@ import { isFinal } from '../../domain/job.ts';
 import type { Policies } from '../../domain/policy.ts';
 import { KeepTables } from './keep-tables.ts';
 import { DocumentTable } from './document-table.ts';
+import { GrantTable } from './grant-table.ts';
 import { JobTable, type JobUpdate, type Placed } from './job-table.ts';
 import { LogTables } from './log-table.ts';
 import { ScheduleTables } from './schedule-table.ts';
@@ -55,6 +56,7 @@ export class Engine {
   readonly #jobs: JobTable;
   readonly #log: LogTables;
   readonly #keep: KeepTables;
+  readonly #grants: GrantTable;
   readonly #sets: Sets;
   readonly #schedules: ScheduleTables;
   readonly #documents: DocumentTable;
@@ -72,6 +74,7 @@ export class Engine {
     this.#jobs = new JobTable(db, options.policies);
     this.#log = new LogTables(db);
     this.#keep = new KeepTables(db);
+    this.#grants = new GrantTable(db);
     this.#sets = new Sets(db, this.#tally);
     this.#schedules = new ScheduleTables(db);
     this.#documents = new DocumentTable(db);
@@ -79,6 +82,8 @@ export class Engine {
       jobs: this.#jobs,
       schedules: this.#schedules,
       known: (scope, key) => this.#log.known(scope, key),
+      grant: (id) => this.#grants.get(id),
+      freeGrantId: () => this.#grants.free(),
       treeOpen: (rootKey) => this.#sets.treeOpen(rootKey),
       secret: (key) => this.#keep.secret(key),
       kept: (key) => this.#keep.kept(key),
@@ -194,6 +199,7 @@ export class Engine {
       case 'attempt': this.#log.addAttempt(at(change.jobId).key, change); return null;
       case 'keep': this.#keep.put(at(change.jobId).key, change.attempt, change.keep); return null;
       case 'document': case 'secret': case 'forget': this.#documents.apply(change); return null;
+      case 'grant': this.#grants.put(change.grant); return null;
       case 'remember': this.#log.remember(change.claim, change.jobIds, now); return null;
       case 'addSchedule': case 'putSchedule': case 'removeSchedule': case 'addRun': case 'putRun':
         this.#applySchedule(change, write.schedules);

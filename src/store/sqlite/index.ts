@@ -178,6 +178,8 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     events: (scope, after, limit, types) => read(() => reader.events(scope, after, limit, types)),
     logs: (jobId, from, limit) => read(() => reader.logs(jobId, from, limit)),
     printed: (jobId) => read(() => reader.printed(jobId)),
+    grant: (id) => read(() => reader.grant(id)),
+    grants: (grantee, after, limit) => read(() => reader.grants(grantee, after, limit)),
     lastSeq: () => read(() => reader.lastSeq()),
     floorSeq: () => read(() => reader.floorSeq()),
     readyTypes: (types) => read(() => reader.readyTypes(types)),

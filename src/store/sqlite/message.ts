@@ -97,6 +97,7 @@ function packAnswer(answer: Answer): PackedAnswer {
   if (answer.refused.length > 0) packed.refused = answer.refused;
   if (answer.revoked.length > 0) packed.revoked = answer.revoked;
   if (answer.stopping.length > 0) packed.stopping = answer.stopping;
+  if (answer.grant !== null) packed.grant = answer.grant;
   if (answer.seen > 0) packed.seen = answer.seen;
   if (answer.schedule !== null) packed.schedule = answer.schedule;
   if (answer.runs.length > 0) packed.runs = answer.runs;

@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 import type { OutputTotals } from '../../domain/commands.ts';
 import type { EventType } from '../../domain/event.ts';
+import type { Grant } from '../../domain/grant.ts';
 import type { JobStatus } from '../../domain/job.ts';
 import type { Job } from '../../domain/job.ts';
 import { readJson } from '../../domain/read-json.ts';
@@ -10,6 +11,7 @@ import { ANY_TYPE, JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-ta
 import { checksum, DamagedRow, parsed } from './log-table.ts';
 import { FEW, listSql } from './list.ts';
 import { HOT_OUTPUT_SQL, isOutput, outputOf, pageOf, type LogRow } from './output.ts';
+import { GrantTable } from './grant-table.ts';
 
 const EVENT = 'e.seq, j.id, e.type, e.at, e.data, e.sum, e.root_key';
 export const HOT_READ_SQL = {
@@ -49,6 +51,7 @@ type EventRow = [seq: number, id: string, type: EventType, at: number, data: str
 export class Reader {
   readonly #db: Database.Database;
   readonly #statements = new Map<string, Database.Statement>();
+  readonly #grants: GrantTable;
   /** Root ids by key, for event rows; a root's id never changes. Bounded, oldest out. */
   readonly #rootIds = new Map<number, string>();
   /** One picture for several statements: without it a tree deleted between two of them looks like a damaged file. */
@@ -61,6 +64,7 @@ export class Reader {
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#grants = new GrantTable(db);
     this.#together = db.transaction((work: () => unknown) => work()) as <T>(work: () => T) => T;
   }
 
@@ -168,6 +172,8 @@ export class Reader {
   printed(id: string): OutputTotals | null { return (this.#prepare(HOT_OUTPUT_SQL.totals).raw(false).get(id) as OutputTotals | undefined) ?? null; }
   #output(seq: number): Uint8Array | null { return outputOf(this.#raw(HOT_OUTPUT_SQL.bytes).get(seq) as [Uint8Array, number] | undefined, seq); }
 
+  grant(id: number): Grant | null { return this.#grants.get(id); }
+  grants(grantee: string | null, after: number | null, limit: number): Page<Grant> { return this.#grants.list(grantee, after, limit); }
   lastSeq(): number { return Math.min(this.#shown, Math.max(this.#number(HOT_READ_SQL.lastSeq), this.#number("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_seq'"))); }
   newestAt(): number | null { return (this.#raw('SELECT at FROM event ORDER BY seq DESC LIMIT 1').get() as [number] | undefined)?.[0] ?? null; }
   instance(): string { return (this.#raw("SELECT value FROM meta WHERE name = 'instance'").get() as [string] | undefined)?.[0] ?? ''; }

@@ -1,6 +1,7 @@
 // The rows a command locks, as the domain sees them, with where each one stands in the file.
 import type { Kept, Pick, Snapshot } from '../../domain/commands.ts';
 import type { DocumentRef, KnownDocument } from '../../domain/document.ts';
+import type { Grant } from '../../domain/grant.ts';
 import type { Job } from '../../domain/job.ts';
 import { checksum, DamagedRow } from './log-table.ts';
 import type { PlacedSchedule, ScheduleTables } from './schedule-table.ts';
@@ -106,6 +107,8 @@ export class Loaded {
 export interface SnapshotSources {
   readonly jobs: JobTable;
   readonly known: (scope: string, key: string) => Snapshot['known'];
+  readonly grant: (id: number) => Grant | null;
+  readonly freeGrantId: () => number;
   readonly treeOpen: (rootKey: number) => boolean;
   readonly secret: (key: number) => string | null;
   readonly kept: (key: number) => Kept | null;
@@ -155,11 +158,18 @@ export function takeSnapshot(pick: Pick, loaded: Loaded, loadedSchedules: Loaded
     kept: (id: string) => { const key = loaded.id(id)?.key; return key === undefined ? null : sources.kept(key); },
     found: [] as readonly Job[],
     known: null as Snapshot['known'],
+    grant: null as Grant | null,
+    freeGrantId: 0,
     treeOpen: false,
   };
   switch (pick.kind) {
     case 'jobs':
-      return pick.idempotency === undefined ? base : { ...base, known: sources.known(pick.idempotency.scope, pick.idempotency.key) };
+      if (pick.idempotency === undefined && pick.grant === undefined) return base;
+      return {
+        ...base, known: pick.idempotency === undefined ? null : sources.known(pick.idempotency.scope, pick.idempotency.key),
+        grant: pick.grant === undefined ? null : sources.grant(pick.grant),
+      };
+    case 'grant': return { ...base, grant: pick.id === null ? null : sources.grant(pick.id), freeGrantId: sources.freeGrantId() };
     case 'ready': return { ...base, found: sources.jobs.readyRows(pick.type, pick.limit).flatMap(ready) };
     case 'due': return { ...base, found: found(sources.jobs.dueKeys(now, pick.limit)) };
     case 'leased': return { ...base, found: found(sources.jobs.leasedKeys(pick.worker, pick.limit)) };

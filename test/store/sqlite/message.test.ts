@@ -34,14 +34,14 @@ const reported = (report: Report): Report => unpackReport(structuredClone(packRe
 test('a job and a claim arrive as they left, whichever field is not plain', () => {
   const jobs = [job(), job(OTHER), ...oneByOne(OTHER).map(job)];
   const claimed = [claim(), claim(OTHER_CLAIM), ...oneByOne(OTHER_CLAIM).map(claim)];
-  const report: Report = { kind: 'done', full: true, lastSeq: 9, list: [...jobs.map((one, id) => ({ id, answer: { ...emptyAnswer(), jobs: [one] } })), { id: 99, answer: { ...emptyAnswer(), claimed, seen: claimed.length } }] };
+  const report: Report = { kind: 'done', full: true, lastSeq: 9, list: [...jobs.map((one, id) => ({ id, answer: { ...emptyAnswer(), jobs: [one] } })), { id: 99, answer: { ...emptyAnswer(), claimed, grant: null, seen: claimed.length } }] };
   expect(reported(report)).toEqual(report);
 });
 
 test('so does every other part of an answer, and a refusal', () => {
   const lost = { jobId: 'job_1', code: 'lease_lost', message: 'Gone.' } as const;
   const report: Report = { kind: 'done', full: false, lastSeq: 0, list: [
-    { id: 1, answer: { jobs: [], replayed: ['job_1'], claimed: [], refused: [lost], revoked: [{ jobId: 'job_1', epoch: 2 }], stopping: [{ jobId: 'job_1', epoch: 3 }], seen: 7, schedule: SCHEDULE, runs: [RUN], late: 3 } },
+    { id: 1, answer: { jobs: [], replayed: ['job_1'], claimed: [], refused: [lost], revoked: [{ jobId: 'job_1', epoch: 2 }], stopping: [{ jobId: 'job_1', epoch: 3 }], seen: 7, grant: null, schedule: SCHEDULE, runs: [RUN], late: 3 } },
     { id: 2, refusal: { code: 'conflict', message: 'No.', details: { hint: 'Wait.' } } },
   ] };
   expect(reported(report)).toEqual(report);

@@ -5,6 +5,7 @@ import { newJobId } from '../../../src/store/sqlite/ids.ts';
 import { openCore } from '../../../src/store/sqlite/core.ts';
 import { HOT_KEEP_SQL } from '../../../src/store/sqlite/keep-tables.ts';
 import { HOT_OUTPUT_SQL } from '../../../src/store/sqlite/output.ts';
+import { HOT_GRANT_SQL } from '../../../src/store/sqlite/grant-table.ts';
 import { HOT_JOB_SQL } from '../../../src/store/sqlite/job-table.ts';
 import { listSql } from '../../../src/store/sqlite/list.ts';
 import { childrenSql, HOT_READ_SQL } from '../../../src/store/sqlite/reader.ts';
@@ -40,7 +41,7 @@ const program = (sql: string): string[] => (db.prepare(`EXPLAIN ${sql}`).all(...
 /** A scan of job, event, input, attempt or a key, under any of their aliases. Lists in parameters and what a query made itself may be scanned. */
 const scans = (plan: readonly string[]): string[] => plan.filter((step) => /^SCAN (job|event|input|attempt|job_tag|idempotency|schedule\w*|[jecip])\b/.test(step));
 
-test.each(Object.entries({ ...HOT_JOB_SQL, ...HOT_READ_SQL, ...HOT_SET_SQL, ...HOT_KEEP_SQL, ...HOT_OUTPUT_SQL, ...HOT_SCHEDULE_SQL, ...HOT_SCHEDULE_READ_SQL }))('%s scans nothing', (_, sql) => {
+test.each(Object.entries({ ...HOT_JOB_SQL, ...HOT_READ_SQL, ...HOT_SET_SQL, ...HOT_KEEP_SQL, ...HOT_OUTPUT_SQL, ...HOT_SCHEDULE_SQL, ...HOT_SCHEDULE_READ_SQL, ...HOT_GRANT_SQL }))('%s scans nothing', (_, sql) => {
   const plan = planOf(sql);
   expect(plan.length).toBeGreaterThan(0);
   expect(scans(plan)).toEqual([]);
@@ -98,7 +99,7 @@ test('what is due of schedules is read off its own index, an instant off the key
   expect(planOf(HOT_SCHEDULE_SQL.openJobs).join()).toMatch(/schedule_run_open/);
   expect(planOf(HOT_SCHEDULE_READ_SQL.byStatus).join()).toMatch(/schedule_by_status/);
   expect(planOf(HOT_SCHEDULE_READ_SQL.byClient).join()).toMatch(/schedule_by_client/);
-  for (const sql of Object.values({ ...HOT_SCHEDULE_SQL, ...HOT_SCHEDULE_READ_SQL })) expect(sorts(planOf(sql))).toEqual([]);
+  for (const sql of Object.values({ ...HOT_SCHEDULE_SQL, ...HOT_SCHEDULE_READ_SQL, ...HOT_GRANT_SQL })) expect(sorts(planOf(sql))).toEqual([]);
 });
 
 test('the newest key and cursor are read off the end of their table', () => {

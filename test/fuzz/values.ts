@@ -100,7 +100,7 @@ export function valid(document: Document, schema: Schema, name: string, where: s
   if (type === 'string' && String(s['pattern']).startsWith('^[A-Za-z0-9][A-Za-z0-9_.:-]')) return fc.constantFrom('e1', 'e2', 'e3', 'e1', 'e2', 'demo', 'nowhere');
   if (type === 'string' && String(s['pattern']).startsWith('^sched_')) return scheduleId;
   if (type === 'string') return fc.string({ minLength: s['minLength'] ?? 0, maxLength: Math.min(s['maxLength'] ?? 30, 30) });
-  if (type === 'integer' || type === 'number') return fc.oneof({ weight: 6, arbitrary: fc.integer({ min: s['minimum'] ?? 0, max: Math.min(s['maximum'] ?? 1_000, (s['minimum'] ?? 0) + 1_000) }) }, { weight: 1, arbitrary: fc.constantFrom(s['minimum'] ?? 0, s['maximum'] ?? 1) });
+  if (type === 'integer' || type === 'number') return fc.oneof({ weight: 6, arbitrary: fc.integer({ min: Math.ceil(s['minimum'] ?? 0), max: Math.floor(Math.min(s['maximum'] ?? 1_000, (s['minimum'] ?? 0) + 1_000)) }) }, { weight: 1, arbitrary: fc.constantFrom(s['minimum'] ?? 0, s['maximum'] ?? 1) });
   if (type === 'boolean') return fc.boolean();
   if (type === 'null') return fc.constant(null);
   // All jobs of a bulk go to one parent: with one each, nothing would be seen but the refusal of that.

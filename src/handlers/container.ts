@@ -114,7 +114,7 @@ class Run {
   async #create(): Promise<ContainerState> {
     const { docker, owner, runtime } = this.#tools;
     if ((await docker.imageId(this.#input.image)) === null) {
-      throw new DockerError('refused', `The engine has no image ${this.#input.image}. Nothing is pulled for a job: run docker pull on its machine first.`);
+      throw new DockerError('refused', `The engine has no image ${this.#input.image}. ${this.#input.image.startsWith('muster-demo:') ? `scripts/demo-image ${this.#input.image} makes it.` : 'Nothing is pulled for a job: run docker pull on its machine first.'}`);
     }
     const { id: jobId, attempt } = this.#job;
     const id = await docker.create(nameOf(jobId, attempt), createBody({ owner, jobId, attempt, input: this.#input, secrets: this.#secrets, runtime }));

@@ -10,7 +10,7 @@ import { Refusal } from '../problem.ts';
 import { checkParty } from './access.ts';
 import { refusalSchema } from './envelope.ts';
 import { dispositionOf } from './disposition.ts';
-import { artifactBody, artifactListBody, artifactsSchema, operationParams } from './wire.ts';
+import { artifactBody, artifactListBody, artifactNames, artifactsSchema, operationParams } from './wire.ts';
 
 export interface ArtifactDeps {
   readonly store: Store;
@@ -31,7 +31,9 @@ export function registerArtifacts(instance: FastifyInstance, { store, artifacts,
     const { operation_id: id } = request.body;
     if (id !== request.params.operation_id) throw new Refusal('invalid_request', 'The operation_id of the body is not that of the path.', { hint: 'Send the same one in both.', errors: [{ pointer: '#/operation_id', detail: 'is not that of the path' }] });
     await checkParty(store, request, request.body, isOpen);
-    const list = (await artifacts.list(id)).map(({ path, size, contentType }) => ({ path, size, content_type: contentType }));
+    const found = await artifacts.list(id);
+    const names = [...artifactNames(found.map(({ path }) => path)).keys()];
+    const list = found.map(({ path, size, contentType }, i) => ({ path: names[i] ?? path, size, content_type: contentType }));
     return reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', 'no-store').send(JSON.stringify({ kind: 'ArtifactList', operation_id: id, artifacts: list }));
   });
 
@@ -43,7 +45,9 @@ export function registerArtifacts(instance: FastifyInstance, { store, artifacts,
   }, async (request, reply) => {
     const { operation_id: id, artifact_path: path } = request.body;
     await checkParty(store, request, request.body, isOpen);
-    const file = await artifacts.open(id, path.replace(/^\.\/out\//, '').replace(/^\.\//, ''));
+    const names = artifactNames((await artifacts.list(id)).map((one) => one.path));
+    const plain = path.replace(/^\.\//, '');
+    const file = await artifacts.open(id, names.get(plain) ?? plain);
     if (file === null) throw new DomainError('not_found', `Operation ${id} left no file of that name.`, { hint: `POST /api/v1/artifacts/${id}/list names them.` });
     return reply.header('content-type', file.contentType).header('content-length', file.size).header('content-disposition', dispositionOf(file.path)).header('cache-control', 'private, max-age=3600')
       // What an agent wrote is never a page of this server, whatever it says it is.

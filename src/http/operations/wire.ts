@@ -63,14 +63,24 @@ export interface Logs {
 const when = (at: number | null): string | null => (at === null ? null : iso(at));
 const errorOf = (error: JobError | null): { code: string; message: string } | null => (error === null ? null : { code: error.code, message: error.message });
 
-/** The agent's own answer where it gave one; else its place, filled. */
+const asObject = (value: unknown): JsonObject | null => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null);
+
+/** The agent's own answer where it gave one; else its place, filled. Of a container it is what was printed, not what is known of the run. */
 function resultOf({ job, result }: Pick<JobRecord, 'job' | 'result'>): JsonObject {
   const word = STATUS_OF[job.status];
   const value: unknown = result === null ? null : JSON.parse(result);
-  const answer = typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null;
+  const ran = job.type === 'container' ? asObject(value) : null;
+  const answer = ran === null ? asObject(value) : asObject(ran['output']);
   const why = job.error === null || !isFinal(job.status) ? '' : `: ${job.error.message}`;
-  const plain = { status: word, summary: `Task is ${word}${why}`, result: answer === null ? (value ?? {}) : {}, artifacts: [] };
-  return answer === null ? plain : { ...plain, ...answer, artifacts: Array.isArray(answer['artifacts']) ? answer['artifacts'] : [] };
+  const kept = ((ran?.['artifacts'] ?? []) as readonly { readonly path: string }[]).map(({ path }) => path);
+  const whole = { status: word, summary: `Task is ${word}${why}`, result: ran === null && answer === null ? (value ?? {}) : {}, ...answer };
+  return { ...whole, artifacts: Array.isArray(answer?.['artifacts']) ? answer['artifacts'] : kept, ...(ran === null ? {} : { exit_code: ran['exitCode'] ?? null }) };
+}
+
+/** Files by the names of this dialect: `out/`, where agents write, is left out unless that would make two of one. */
+export function artifactNames(paths: readonly string[]): ReadonlyMap<string, string> {
+  const taken = new Set(paths);
+  return new Map(paths.map((path) => { const short = path.replace(/^out\//, ''); return [taken.has(short) ? path : short, path]; }));
 }
 
 export const createdText = (job: Pick<Job, 'id' | 'createdAt'>): string => JSON.stringify({ kind: 'OperationCreated', id: job.id, created_at: iso(job.createdAt) });

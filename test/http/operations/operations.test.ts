@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { STATUSES } from '../../../src/domain/job.ts';
-import { STATUS_OF, STATUS_WORDS, statusText } from '../../../src/http/operations/wire.ts';
+import { artifactNames, STATUS_OF, STATUS_WORDS, statusText } from '../../../src/http/operations/wire.ts';
 import { job as makeJob } from '../../support/make.ts';
 import { GRANTEE, GRANTOR, type OperationsBench, operationsBench, STRANGER, ZERO } from '../../support/operations.ts';
 
@@ -197,7 +197,7 @@ describe('artifacts', () => {
   let id: string;
   beforeEach(async () => {
     id = await bench.start((await bench.grant()).id);
-    bench.files.set(id, new Map([['report.txt', Buffer.from('hello\n')], ['deep/päge "1".html', Buffer.from('<script>')], ['raw', Buffer.from([0, 255, 1])]]));
+    bench.files.set(id, new Map([['out/report.txt', Buffer.from('hello\n')], ['deep/päge "1".html', Buffer.from('<script>')], ['raw', Buffer.from([0, 255, 1])]]));
   });
 
   test.each([['grantee', GRANTEE], ['grantor', GRANTOR]])('are listed and downloaded for the %s, byte for byte', async (_who, by) => {
@@ -235,6 +235,17 @@ describe('the words', () => {
       expect(['succeeded', 'failed', 'canceled'].includes(STATUS_OF[status])).toBe(['completed', 'failed', 'cancelled'].includes(status));
     }));
     expect(new Set(Object.values(STATUS_OF))).toEqual(new Set(STATUS_WORDS));
+  });
+
+  test('of a container its own answer is shown, not what is known of the run; without one, the files it left', () => {
+    const shown = (result: object) => JSON.parse(statusText({ job: makeJob({ type: 'container', status: 'completed' }), result: JSON.stringify(result) }, { lines: [], total: 0, truncated: false })).result;
+    const files = [{ path: 'out/a', size: 1, contentType: 'x' }];
+    expect(shown({ exitCode: 0, imageId: 'sha256:1', artifacts: files, output: { status: 'ok', summary: 's', artifacts: ['./out/a'], logs: ['forged'] } })).toEqual({ status: 'ok', summary: 's', result: {}, artifacts: ['./out/a'], exit_code: 0, logs: [], log_count: 0, truncated: false });
+    expect(shown({ exitCode: 3, artifacts: files, output: null })).toEqual({ status: 'succeeded', summary: 'Task is succeeded', result: {}, artifacts: ['out/a'], exit_code: 3, logs: [], log_count: 0, truncated: false });
+  });
+
+  test('files have the names of this dialect, and no two the same', () => {
+    expect([...artifactNames(['a', 'out/a', 'out/b', 'out/out/c', 'x/out/d'])]).toEqual([['a', 'a'], ['out/a', 'out/a'], ['b', 'out/b'], ['out/c', 'out/out/c'], ['x/out/d', 'x/out/d']]);
   });
 
   test('an answer is within its form whatever the result is, and its lines are never the agent\'s to write', () => {

@@ -9,6 +9,7 @@ import type { Context } from './goals/context.ts';
 import { depth } from './goals/deep.ts';
 import { goal5 } from './goals/depth.ts';
 import { drain } from './goals/drain.ts';
+import { evaluation } from './goals/evaluation.ts';
 import { goal6 } from './goals/latency.ts';
 import { goal4 } from './goals/peers-drain.ts';
 import { goal2, goal3 } from './goals/peers-post.ts';
@@ -32,6 +33,7 @@ const GOALS: Readonly<Record<string, { title: string; run: (context: Context) =>
   drain: { title: 'No-op drain, bulk submit, memory', run: drain },
   depth: { title: 'Depth: millions queued, a hundred thousand delayed, children and events', run: depth },
   schedules: { title: 'Schedules: 10,000 due in the same minute', run: schedules },
+  evaluation: { title: 'Evaluation: overhead of a case, and many streams at once', run: evaluation },
   writer: { title: 'The writer in a thread against the same writer on the main thread', run: writer },
 };
 

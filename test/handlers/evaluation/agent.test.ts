@@ -1,4 +1,5 @@
 // A real agent process that misbehaves in every way there is: each ends in a failed case with a reason, none in a stuck run.
+import { AGUIMock } from '@copilotkit/aimock';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { EvaluationInput } from '../../../src/domain/evaluation/model.ts';
 import { runAgent, type AgentRun } from '../../../src/handlers/evaluation/agent.ts';
@@ -36,6 +37,32 @@ describe('a run that goes well', () => {
   test('the demo agent needs no network', async () => {
     const done = await run('why is it slow?', { agent: { key: 'demo', endpoint: 'mock://demo' } });
     expect([done.error, done.steps.map(({ type }) => type)]).toEqual([null, ['thinking', 'assistant', 'action', 'tool_result', 'response']]);
+  });
+});
+
+describe("others' mock of an agent", () => {
+  const mock = new AGUIMock();
+  const started = mock.start();
+  afterAll(async () => { await started; await mock.stop(); });
+  const ask = async (prompt: string): Promise<AgentRun> => {
+    await started;
+    return await run(prompt, { agent: { key: 'a', endpoint: `${mock.url}/`, timeouts: { first: 5_000, silence: 400, total: 20_000 } } });
+  };
+
+  test('is understood: text, tools, thoughts', async () => {
+    mock.onMessage(/hello/, 'Hello there.').onToolCall(/search/, 'search', '{"q":1}', { result: '{"found":2}' }).onReasoning(/think/, 'I think so.');
+    expect((await ask('hello')).steps).toMatchObject([{ type: 'response', content: 'Hello there.' }]);
+    expect((await ask('search')).steps).toMatchObject([{ type: 'action', toolName: 'search', toolArgs: { q: 1 } }, { type: 'tool_result', content: '{\n  "found": 2\n}' }]);
+    expect((await ask('think')).steps).toMatchObject([{ type: 'thinking', content: 'I think so.' }]);
+  });
+  test('its faults are reasons: an error, events out of order, a stream that ends too soon, nothing at all', async () => {
+    mock.onRun(/fail/, [{ type: 'RUN_STARTED', threadId: 't', runId: 'r' }, { type: 'RUN_ERROR', message: 'mocked' }] as never)
+      .onRun(/disorder/, [{ type: 'RUN_STARTED', threadId: 't', runId: 'r' }, { type: 'TEXT_MESSAGE_CONTENT', messageId: 'm', delta: 'x' }] as never)
+      .onRun(/short/, [{ type: 'RUN_STARTED', threadId: 't', runId: 'r' }] as never);
+    expect((await ask('fail')).error).toMatchObject({ code: 'participant_failed', message: expect.stringContaining('mocked') });
+    expect((await ask('disorder')).error).toMatchObject({ code: 'invalid_answer', message: expect.stringContaining('legal order') });
+    expect((await ask('short')).error).toMatchObject({ code: 'invalid_answer', message: expect.stringContaining('before RUN_FINISHED') });
+    expect((await ask('unknown to it')).error).toMatchObject({ code: 'http_status' });
   });
 });
 

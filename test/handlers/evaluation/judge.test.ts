@@ -82,6 +82,14 @@ describe("others' mock of a provider", () => {
     mock.nextRequestError(503, { message: 'overloaded', type: 'server_error' });
     expect(await createJudge(tools())(claim(input(`${mock.url}/v1`)), contextFor())).toMatchObject({ kind: 'fail', error: { code: 'http_status', retryable: true } });
     expect((await createJudge(tools())(claim(input(`${mock.url}/v1`)), contextFor())).kind).toBe('done');
+    // Its fault switches: answers that are no JSON, calls that are dropped, connections that are cut.
+    for (const [chaos, codes] of [[{ malformedRate: 1 }, ['judge_invalid']], [{ dropRate: 1 }, ['http_status']], [{ disconnectRate: 1 }, ['network']]] as const) {
+      mock.setChaos(chaos);
+      const failed = await createJudge(tools())(claim(input(`${mock.url}/v1`)), contextFor());
+      expect([chaos, failed.kind === 'fail' && failed.error.retryable && codes.includes(failed.error.code as never)]).toEqual([chaos, true]);
+    }
+    mock.clearChaos();
+    expect((await createJudge(tools())(claim(input(`${mock.url}/v1`)), contextFor())).kind).toBe('done');
   });
 });
 

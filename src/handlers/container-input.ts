@@ -26,8 +26,13 @@ const hasVersion = (text: string): boolean => /@|:[^/]+$/.test(text);
 
 const noNul = (text: string): boolean => !text.includes('\0');
 const isPlainPath = (path: string): boolean => noNul(path) && !path.split('/').some((part) => part === '..' || part === '.');
-/** `./out/report.txt`, `out/report.txt` and `/muster/work/out/report.txt` are the same. */
-export const belowWork = (path: string): string => path.replace(/^\.\//, '').replace(new RegExp(`^${WORK}/`), '').replace(/\/+$/, '');
+/** `./out/report.txt`, `out/report.txt`, `out/report.txt/` and `/muster/work/out/report.txt` are the same. */
+export function belowWork(path: string): string {
+  const from = path.startsWith('./') ? 2 : path.startsWith(`${WORK}/`) ? WORK.length + 1 : 0;
+  let to = path.length;
+  while (to > from && path[to - 1] === '/') to--;
+  return path.slice(from, to);
+}
 const isBelowWork = (path: string): boolean => {
   const rest = belowWork(path);
   return rest !== '' && !rest.startsWith('/') && isPlainPath(rest) && !rest.includes('//');

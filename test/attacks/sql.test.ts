@@ -46,12 +46,15 @@ function builtIn(name: string, code: string): string[] {
 
 /** Column lists, question marks and statements of this folder, the names of parameters, numbers from constants, words of closed sets. No value. */
 const CONSTANT = new Set([
-  "job-table.ts: Array.from({ length: 20 }, () => '?').join(', ')", 'job-table.ts: changed.map((i) => `${columns[i]} = ?`).join(\', \')', "job-table.ts: [...changed.map((i) => `${columns[i]} = ?`), 'final_seq = v.seq'].join(', ')",
+  "job-table.ts: Array.from({ length: 20 }, () => '?').join(', ')", "job-table.ts: [...changed.map((i) => `${columns[i]} = ?`), ...more].join(', ')", 'job-table.ts: setting(changed)', "job-table.ts: setting(changed, ['final_seq = key + ?'])", "job-table.ts: setting(changed, ['final_seq = v.seq'])",
   "job-table.ts: JOB_COLUMNS.split(', ').map((name) => `j.${name.trim()}`).join(', ')", 
   'list.ts: status.map((word, i) => { params[`status${i}`] = word; return `@status${i}`; }).join(\', \')', 'list.ts: columns', "list.ts: where.join(' AND ')", "list.ts: STATUSES.map((status) => `'${status}'`).join(', ')",
   'list.ts: key', 'list.ts: otherwise', 'list.ts: plus', 'list.ts: lead.from', 'list.ts: join', "list.ts: [...conditions, ...where, ...more].join(' AND ')", 'list.ts: part(lead.where)', "list.ts: lead.and === undefined ? '' : ` UNION ALL ${part(lead.and.where)}`", 'list.ts: part(lead.and.where)', 'list.ts: lead.order', 'list.ts: max',
   "log-table.ts: Array.from({ length: rows }, () => '(?, ?, ?, ?, ?, ?, ?)').join(', ')",
   'reader.ts: only', 'reader.ts: words', "reader.ts: status === null ? '' : `AND +status IN (${words})`", "reader.ts: status.map(() => '?').join(', ')", "reader.ts: types.map(() => '?').join(', ')",
+  "schedule-reader.ts: where.length === 0 ? '' : ` WHERE ${where.join(' AND ')}`", "schedule-reader.ts: where.join(' AND ')", "schedule-reader.ts: byOffset ? ' OFFSET @offset' : ''",
+  "schedule-table.ts: MUTABLE.map((name) => `${name} = ?`).join(', ')", "schedule-table.ts: RUN_COLUMNS.split(', ').slice(1).map((name) => `${name} = ?`).join(', ')",
+  "schedule-table.ts: MUTABLE.join(', ')", "schedule-table.ts: MUTABLE.map(() => '?').join(', ')", 'schedule-table.ts: rows',
   'sets.ts: unstarted ? "AND started_at IS NULL" : \'\'', 'sets.ts: t',
 ]);
 

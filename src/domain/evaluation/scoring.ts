@@ -17,8 +17,8 @@ const PARTIAL = 0.5;
 const FULL = 0.8;
 
 const stem = (word: string): string => word.replace(/(ies)$/, 'y').replace(/(ing|ed|es|s)$/, '');
-const words = (text: string): Set<string> => new Set((text.toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{N}_.-]*/gu) ?? [])
-  .map((word) => word.replace(/[.-]+$/, '')).filter((word) => word.length > 1 && !COMMON.has(word)).map(stem));
+const words = (text: string): Set<string> => new Set((text.toLowerCase().match(/[\p{L}\p{N}](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}_])?/gu) ?? [])
+  .filter((word) => word.length > 1 && !COMMON.has(word)).map(stem));
 
 interface Seen { readonly said: Set<string>; readonly text: string; readonly tools: readonly string[] }
 

@@ -8,7 +8,7 @@ export type Redact = (text: string) => string;
 /** @param secrets header values and keys; of "Bearer x" also the x */
 export function redactor(secrets: readonly string[]): Redact {
   const all = secrets.flatMap((secret) => [secret, ...secret.split(/\s+/).slice(1)]).filter((secret) => secret.length >= SHORTEST);
-  const forms = [...new Set(all.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), Buffer.from(secret).toString('base64').replace(/=+$/, '')]))].sort((a, b) => b.length - a.length);
+  const forms = [...new Set(all.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret), Buffer.from(secret).toString('base64').replace(/={1,2}$/, '')]))].sort((a, b) => b.length - a.length);
   if (forms.length === 0) return (text) => text;
   return (text) => forms.reduce((clean, form) => (clean.includes(form) ? clean.replaceAll(form, '[secret]') : clean), text);
 }

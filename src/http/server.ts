@@ -154,7 +154,7 @@ function sendRefusal(request: FastifyRequest, reply: FastifyReply, body: Problem
     reply.header('connection', 'close');
     linger(request.raw);
   }
-  const { status, contentType, text } = envelope?.render(body) ?? { status: body.status, contentType: PROBLEM_TYPE, text: JSON.stringify({ ...body, requestId: request.id }) };
+  const { status, contentType, text } = envelope?.render(body) ?? { status: body.status, contentType: PROBLEM_TYPE, text: JSON.stringify({ ...body, error: body.detail, requestId: request.id }) }; // `error`: where the seed's clients look
   if (envelope !== undefined) reply.headers(envelope.headers);
   void reply.code(status).header('content-type', contentType).header('cache-control', 'no-store').send(text);
 }

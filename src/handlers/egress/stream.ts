@@ -18,11 +18,18 @@ export interface StreamLimits {
 /** closed: the other side ended it; stopped: the reader had enough. */
 export type StreamEnd = Failed | { readonly kind: 'closed' | 'stopped' } | { readonly kind: 'status'; readonly status: number; readonly headers: Headers; readonly body: string };
 
+export interface StreamFlow {
+  /** The reader has caught up; what comes next may come. */
+  resume(): void;
+  /** The reader has enough. */
+  stop(): void;
+}
+
 export interface StreamSink {
-  /** Status and headers of a 2xx answer; false = not this one. */
-  head(headers: Headers): boolean;
-  /** False: enough. */
-  data(chunk: Buffer): boolean;
+  /** Headers of a 2xx answer; false = not this one. */
+  head(headers: Headers, flow: StreamFlow): boolean;
+  /** Nothing more comes until `resume`: a reader that is behind holds the other side back, not its pieces in memory. */
+  data(chunk: Buffer): void;
 }
 
 /** What is kept of the body of a refusal. */
@@ -63,6 +70,17 @@ export function streamExchange(dispatcher: Dispatcher, clock: Clock, request: St
       cancelTimer = clock.after(Math.ceil(rest), watchSilence);
     };
 
+    let isPaused = false;
+    const flow: StreamFlow = {
+      resume() {
+        if (settled || !isPaused) return;
+        isPaused = false;
+        heardAt = clock.monotonic(); // while it was held back it could not speak
+        controller?.resume();
+      },
+      stop: () => settle({ kind: 'stopped' }),
+    };
+
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     within(limits.connect, `No connection to ${host} came about`);
@@ -75,7 +93,7 @@ export function streamExchange(dispatcher: Dispatcher, clock: Clock, request: St
       onResponseStart(_controller, status, headers) {
         if (status < 200 || settled) return;
         if (status > 299) refusedAs = { status, headers, body: [], size: 0 };
-        else if (!sink.head(headers)) settle({ kind: 'stopped' });
+        else if (!sink.head(headers, flow)) settle({ kind: 'stopped' });
       },
       onResponseData(_controller, chunk) {
         if (settled) return;
@@ -93,7 +111,9 @@ export function streamExchange(dispatcher: Dispatcher, clock: Clock, request: St
         }
         size += chunk.length;
         if (size > limits.maxBytes) return settle({ kind: 'too_large', message: `The stream of ${host} is larger than ${limits.maxBytes} bytes.` });
-        if (!sink.data(chunk)) settle({ kind: 'stopped' });
+        controller?.pause();
+        isPaused = true;
+        sink.data(chunk);
       },
       onResponseEnd() {
         settle(refusedAs === null ? { kind: 'closed' } : { kind: 'status', status: refusedAs.status, headers: refusedAs.headers, body: said(refusedAs.body) }, true);

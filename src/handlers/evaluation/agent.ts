@@ -6,7 +6,9 @@ import { byTime, type Step } from '../../domain/evaluation/steps.ts';
 import type { JobErrorCode } from '../../domain/job.ts';
 import { clipText, stepSize } from './clip.ts';
 import { openEvents, type EventReader } from './events.ts';
-import { Frames } from './frames.ts';
+import type { StreamFlow } from '../egress/stream.ts';
+import { type Frame, Frames } from './frames.ts';
+import type { Pump } from './pump.ts';
 import type { EvaluationTools } from './tools.ts';
 
 /** From the request to the first event: an agent may load a model, but says RUN_STARTED before it thinks. */
@@ -24,6 +26,8 @@ const STEPS_MAX = 1_000;
 /** Text of all steps, characters; they are written to the log, to the report and to the judge. */
 const STEPS_TEXT = 4 * 1_048_576;
 const EVENTS_MAX = 200_000;
+/** Events read before others have their turn: about a fifth of a millisecond. */
+const PIECE = 20;
 
 export interface AgentRun {
   readonly steps: readonly Step[];
@@ -71,7 +75,7 @@ export interface RunOptions {
   readonly signal: AbortSignal;
 }
 
-export async function runAgent(tools: EvaluationTools, input: EvaluationInput, job: Claim, { headers, onStep, signal }: RunOptions): Promise<AgentRun> {
+export async function runAgent(tools: EvaluationTools, pump: Pump, input: EvaluationInput, job: Claim, { headers, onStep, signal }: RunOptions): Promise<AgentRun> {
   const { clock } = tools;
   const limits = input.limits ?? {};
   const total = Math.min(limits.time ?? Infinity, input.agent.timeouts?.total ?? TOTAL, job.spec.timeout ?? Infinity);
@@ -87,43 +91,63 @@ export async function runAgent(tools: EvaluationTools, input: EvaluationInput, j
   let limit: string | null = null;
   let broken: string | null = null;
 
+  const waiting: Frame[] = [];
+  let flow: StreamFlow | null = null;
+  let enough = false;
+  let reading: Promise<void> | null = null;
+
   /** False: enough was read. */
-  const take = (chunk: Buffer | null): boolean => {
-    for (const frame of frames.push(chunk)) {
-      if (frame.kind === 'broken') broken = frame.message;
-      else {
-        if (rawBytes + frame.text.length <= RAW_BYTES) {
-          raw.push(frame.text);
-          rawBytes += frame.text.length + 1;
-        } else rawDropped += 1;
-        broken = reader.accept(frame.value, clock.now())?.message ?? null;
-      }
-      if (broken !== null || reader.finished || reader.failed !== null) return false;
-      limit = limitOf(reader, limits, textSize);
-      if (limit !== null) return false;
+  const take = (frame: Frame): boolean => {
+    if (frame.kind === 'broken') broken = frame.message;
+    else {
+      if (rawBytes + frame.text.length <= RAW_BYTES) {
+        raw.push(frame.text);
+        rawBytes += frame.text.length + 1;
+      } else rawDropped += 1;
+      broken = reader.accept(frame.value, clock.now())?.message ?? null;
     }
-    return true;
+    if (broken !== null || reader.finished || reader.failed !== null) return false;
+    limit = limitOf(reader, limits, textSize);
+    return limit === null;
+  };
+  /** A few events, then others have their turn. True: there is more. */
+  const step = (): boolean => {
+    for (let i = 0; i < PIECE && !enough; i++) {
+      const frame = waiting.shift();
+      if (frame === undefined) break;
+      enough = !take(frame);
+    }
+    if (!enough && waiting.length > 0) return true;
+    if (enough) flow?.stop();
+    else flow?.resume();
+    return false;
+  };
+  const read = (chunk: Buffer | null): void => {
+    waiting.push(...frames.push(chunk));
+    reading = pump.add(step).then(() => { reading = null; });
   };
 
   const since = clock.monotonic();
   const payload = payloadOf(input, job);
   tools.meter.streams(1);
   const end = input.agent.endpoint === DEMO_ENDPOINT
-    ? (take(Buffer.from(demoStream(payload))), { kind: 'closed' } as const)
+    ? (read(Buffer.from(demoStream(payload))), { kind: 'closed' } as const)
     : await tools.egress.stream({
       url: input.agent.endpoint, method: 'POST', body: JSON.stringify(payload), headers: { ...headers, accept: 'text/event-stream', 'content-type': 'application/json' },
       ownHeaders: { 'muster-job-id': job.id, 'muster-attempt': String(job.attempt) },
     }, { total, first: input.agent.timeouts?.first ?? FIRST_EVENT, silence: input.agent.timeouts?.silence ?? SILENCE, maxBytes: STREAM_BYTES }, signal, {
-      head: (answered) => {
+      head: (answered, given) => {
+        flow = given;
         const type = String(answered['content-type'] ?? '');
         if (/^text\/event-stream\b/i.test(type) || type === '') return true;
         broken = `The agent answered with ${clipText(type, 100)}, not with text/event-stream.`;
         return false;
       },
-      data: take,
+      data: read,
     });
   tools.meter.streams(-1);
-  if (end.kind === 'closed' && broken === null && !reader.finished && reader.failed === null && limit === null) take(null);
+  if (end.kind === 'closed') read(null);
+  while (reading !== null) await reading; // what arrived before the end counts
   reader.end();
   tools.meter.events(reader.count);
   const duration = Math.round(clock.monotonic() - since);

@@ -11,6 +11,7 @@ import type { Handler, HandlerContext } from '../handler.ts';
 import { reasonOf } from '../egress/exchange.ts';
 import { type AgentRun, runAgent } from './agent.ts';
 import { clipText } from './clip.ts';
+import { Pump } from './pump.ts';
 import { redactJson, type Redact, redactor } from './redact.ts';
 import { DEFER, type EvaluationTools, Places } from './tools.ts';
 
@@ -19,6 +20,7 @@ const AGENT_CONCURRENCY = 10;
 
 export function createEvaluation(tools: EvaluationTools): Handler {
   const places = new Places();
+  const pump = new Pump(tools.clock);
   return async (job, context) => {
     const input = readJson(job.input) as EvaluationInput;
     if (job.children.total > 0) return await conclude(job, input, context);
@@ -28,18 +30,18 @@ export function createEvaluation(tools: EvaluationTools): Handler {
       return { kind: 'later', delay: DEFER };
     }
     try {
-      return await evaluate(tools, job, input, context);
+      return await evaluate(tools, pump, job, input, context);
     } finally {
       leave();
     }
   };
 }
 
-async function evaluate(tools: EvaluationTools, job: Claim, input: EvaluationInput, context: HandlerContext): Promise<Outcome> {
+async function evaluate(tools: EvaluationTools, pump: Pump, job: Claim, input: EvaluationInput, context: HandlerContext): Promise<Outcome> {
   const headers = { ...(await headersOf(tools, 'agent', input.agent.key)), ...(input.experimentRunId === null ? {} : await headersOf(tools, 'experiment', input.experimentRunId)) };
   const redact = redactor(Object.values(headers));
   context.log(`Case ${input.useCaseId} (version ${input.version}): asking agent ${input.agent.key}`);
-  const run = clean(await runAgent(tools, input, job, {
+  const run = clean(await runAgent(tools, pump, input, job, {
     headers, signal: context.signal,
     onStep: (step) => context.step({ useCaseId: input.useCaseId, repetition: input.repetition, attempt: job.attempt, step: redactJson(redact, step) }),
   }), redact);

@@ -141,6 +141,6 @@ export const artifactListSchema = z.object({ artifacts: z.array(z.object({ path:
 export const typeSchema = z.object({ type: z.string(), limit: z.int(), running: z.int(), ready: z.boolean().describe('At least one job waits for a turn') });
 export const typeListSchema = z.object({ types: z.array(typeSchema) });
 export const problemSchema = z.object({
-  type: z.string(), title: z.string(), status: z.int(), detail: z.string(), code: z.string(), hint: z.string(), requestId: z.string().optional(),
+  type: z.string(), title: z.string(), status: z.int(), detail: z.string(), code: z.string(), hint: z.string(), error: z.string().optional().describe('The detail again, for clients of the evaluation contract'), requestId: z.string().optional(),
   errors: z.array(z.object({ pointer: z.string().optional(), parameter: z.string().optional(), detail: z.string() })).optional(),
 }).loose().describe('RFC 9457; `code` is for programs, `hint` says what to do');

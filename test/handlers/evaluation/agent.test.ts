@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { EvaluationInput } from '../../../src/domain/evaluation/model.ts';
 import { runAgent, type AgentRun } from '../../../src/handlers/evaluation/agent.ts';
 import { createEvaluation } from '../../../src/handlers/evaluation/evaluation.ts';
+import { Pump } from '../../../src/handlers/evaluation/pump.ts';
 import { type EvaluationTools, NO_EVALUATION_METER } from '../../../src/handlers/evaluation/tools.ts';
 import { type AgentProcess, startAgent } from '../../support/agent.ts';
 import { claim, clock, contextFor, egressFor, never } from '../support.ts';
@@ -20,7 +21,7 @@ const input = (prompt: string, more: Partial<EvaluationInput> = {}): EvaluationI
   agent: { key: 'a', endpoint: agent.url, timeouts: { first: 400, silence: 400, total: 20_000 } }, modelId: 'rules', judge: { modelId: 'rules', kind: 'rules' }, ...more,
 });
 const run = (prompt: string, more: Partial<EvaluationInput> = {}, signal: AbortSignal = never): Promise<AgentRun> =>
-  runAgent(tools(), input(prompt, more), claim(input(prompt, more), { type: 'evaluation' }), { headers: {}, onStep: () => {}, signal });
+  runAgent(tools(), new Pump(clock), input(prompt, more), claim(input(prompt, more), { type: 'evaluation' }), { headers: {}, onStep: () => {}, signal });
 
 describe('a run that goes well', () => {
   test('has the steps, the raw events, the run id of RUN_STARTED and the usage', async () => {

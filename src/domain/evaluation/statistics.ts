@@ -84,7 +84,7 @@ export interface Comparison {
   /** Of the differences of cases that both runs scored, in points of accuracy. */
   readonly difference: Interval | null;
   readonly tolerance: number;
-  /** FAIL: the interval lies wholly below −tolerance, or cases that had a score have none. UNSURE: it reaches on both sides. */
+  /** PASS: the interval lies above −tolerance. FAIL: the mean lies below, or cases that had a score have none. UNSURE: neither. */
   readonly verdict: 'PASS' | 'FAIL' | 'UNSURE';
   readonly reason: string;
 }
@@ -112,7 +112,6 @@ function verdictOf(difference: Interval | null, tolerance: number, lost: number,
   if (difference === null) return { verdict: 'UNSURE', reason: 'The runs have no scored case in common.' };
   const said = `The mean difference is ${difference.mean} points (95% from ${difference.low} to ${difference.high}, tolerance ${tolerance}); ${worse} cases are worse.`;
   if (difference.low >= -tolerance) return { verdict: 'PASS', reason: said };
-  if (difference.high < -tolerance) return { verdict: 'FAIL', reason: said };
-  // Too few cases to tell: a mean beyond the tolerance fails, since a gate that lets it through is none.
+  // Also with too few cases to tell: a gate that lets a mean beyond the tolerance through is none.
   return difference.mean < -tolerance ? { verdict: 'FAIL', reason: said } : { verdict: 'UNSURE', reason: said };
 }

@@ -91,7 +91,7 @@ export function registerRuns(instance: FastifyInstance, evaluations: Evaluations
   }, async ({ params }, reply) => sendText(reply, JSON.stringify(figuresOf(await runs.outcomes(params.id)))));
 
   app.get('/api/eval/runs/:id/comparison', {
-    schema: { operationId: 'compareRuns', tags, summary: 'Compare a run with a baseline, case by case', description: 'PASS if the 95% interval of the mean difference lies above −tolerance, FAIL if it lies below or the mean does.', params: runParams, querystring: comparisonQuery, response: answers({ 200: ['The comparison', comparisonSchema] }, ...ended) },
+    schema: { operationId: 'compareRuns', tags, summary: 'Compare a run with a baseline, case by case', description: 'PASS if the 95% interval of the mean difference lies above −tolerance, FAIL if the mean lies below, else UNSURE.', params: runParams, querystring: comparisonQuery, response: answers({ 200: ['The comparison', comparisonSchema] }, ...ended) },
   }, async ({ params, query }, reply) => sendText(reply, JSON.stringify(compareRuns(await runs.outcomes(query.baseline), await runs.outcomes(params.id), query.tolerance))));
 
   const style = createHash('sha256').update(REPORT_STYLE).digest('base64');

@@ -49,6 +49,22 @@ export function gentleContract(open: OpenStore): void {
       expect(await t.b.job(id)).toMatchObject({ status: 'running', error: null });
     });
 
+    test('what is retried while it pauses waits for it to go on', async () => {
+      const { id } = await t.b.submit(plan({ type: 'gentle', spec: { width: 2 }, children: [plan({ type: 'once' }), plan({ type: 'once' }), plan({ type: 'once' })] }));
+      await t.b.claim('gentle');
+      const [first, second] = await t.b.claim('once');
+      await t.b.fail(first!);
+      const [third] = await t.b.claim('once');
+      await t.b.run({ kind: 'pause', jobId: id });
+      await t.b.done(third!);
+      await t.b.run({ kind: 'retry', jobId: first!.id });
+      expect(await t.b.claim('once')).toEqual([]);
+      await t.b.done(second!);
+      expect(await t.b.status(id)).toBe('paused');
+      await t.b.run({ kind: 'resume', jobId: id });
+      expect((await t.b.claim('once')).map((claim) => claim.id)).toEqual([first!.id]);
+    });
+
     test('paused in its last child it ends: there is nothing to go on with', async () => {
       const { id, first } = await start();
       await finish(first);

@@ -48,6 +48,9 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   unavailable: { status: 503, title: 'The server is starting, stopping or has failed', hint: 'Try again after the seconds in Retry-After; GET /ready tells why.' },
 };
 
+/** For whoever runs the server; the client is told which part. */
+export const FILE_DAMAGED = 'the database file is damaged: keep it, and restore the newest backup beside it';
+
 /** Seconds a client should wait; a disk takes longer to be freed than a queue to drain. */
 export const RETRY_AFTER: Partial<Record<ProblemCode, number>> = { overloaded: 1, storage_full: 10, unavailable: 5 };
 

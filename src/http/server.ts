@@ -20,7 +20,7 @@ import { registerTypes } from './native/types.ts';
 import { registerVerbs } from './native/verbs.ts';
 import { openApiBase, transformWith } from './openapi.ts';
 import { registerOps } from './ops.ts';
-import { problem, PROBLEM_TYPE, type Problem, problemOf, Refusal, RETRY_AFTER } from './problem.ts';
+import { FILE_DAMAGED, problem, PROBLEM_TYPE, type Problem, problemOf, Refusal, RETRY_AFTER } from './problem.ts';
 import { schemaBook } from './schema-json.ts';
 import { validatorCompiler } from './validate.ts';
 
@@ -98,7 +98,7 @@ export function buildServer(deps: HttpDeps): FastifyInstance {
   };
   const answer = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const known = problemOf(error);
-    if (known?.code === 'damaged') log.error({ err: error, requestId: request.id }, 'the database file is damaged: keep it, and restore the newest backup beside it');
+    if (known?.code === 'damaged') log.error({ err: error, requestId: request.id }, FILE_DAMAGED);
     if (known === null) log.error({ err: error, requestId: request.id, method: request.method, route: request.routeOptions?.url }, 'a request failed through a defect');
     refuse(request, reply, known ?? problem('internal', 'The server failed at this request; nothing is known to have changed.'));
   };

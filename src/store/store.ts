@@ -75,6 +75,14 @@ export interface Page<T> {
   readonly next: number | null;
 }
 
+/**
+ * Jobs of a list. One whose row is not what was stored is left out and named here, so that it does not take its neighbours
+ * with it; `job` refuses it.
+ */
+export interface JobPage extends Page<JobRecord> {
+  readonly damaged: readonly { readonly id: string; readonly what: string }[];
+}
+
 /** Whose events: everything, a whole tree by its root, or one job with what is below it. */
 export type EventScope = 'all' | { readonly jobId: string };
 
@@ -149,9 +157,9 @@ export interface Store extends ScheduleReads {
   /** The job and its ancestors, nearest first; empty if there is no such job. */
   lineage(id: string): Promise<readonly Job[]>;
   /** Newest first. `after` is a cursor from an earlier page. */
-  jobs(filter: JobFilter, after: number | null, limit: number): Promise<Page<JobRecord>>;
+  jobs(filter: JobFilter, after: number | null, limit: number): Promise<JobPage>;
   /** By ordinal. */
-  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Promise<Page<JobRecord>>;
+  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Promise<JobPage>;
   /** How the children ended, by ordinal, until `maxBytes` of results; the rest is left out and `truncated`. */
   childResults(parentId: string, maxBytes: number): Promise<{ readonly results: readonly ChildResult[]; readonly truncated: boolean }>;
   /** In order, after the cursor. An unknown job gives none. */

@@ -61,6 +61,8 @@ export interface HttpBenchOptions {
   readonly maxConnections?: number;
   readonly maxWaiters?: number;
   readonly queueMax?: number;
+  /** Of the database; default in memory. */
+  readonly path?: string;
   /** Dialects and streams, as the composition root adds them. */
   readonly extend?: (parts: { readonly store: Store; readonly jobs: Jobs; readonly clock: FakeClock }) => Pick<HttpDeps, 'routes' | 'envelopes'>;
 }
@@ -74,7 +76,7 @@ class Limits implements Capacity {
 export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBench> {
   const clock = new FakeClock();
   const policies = { ...POLICIES, experiment: { ...DEFAULT_POLICY, gentle: true } as const };
-  const real = await openStore({ path: ':memory:', clock, policies, writer: 'inline', ...(options.queueMax === undefined ? {} : { queueMax: options.queueMax }) });
+  const real = await openStore({ path: options.path ?? ':memory:', clock, policies, writer: 'inline', ...(options.queueMax === undefined ? {} : { queueMax: options.queueMax }) });
   const store: Store = { ...real, health: () => bench.health ?? real.health() };
   const waiters = new Waiters(store, clock, options.maxWaiters);
   const metrics = createMetrics({ process: false });

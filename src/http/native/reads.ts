@@ -5,9 +5,10 @@ import { DomainError } from '../../domain/errors.ts';
 import { isFinal } from '../../domain/job.ts';
 import { explain } from '../../orchestrator/explain.ts';
 import { wireEvent } from '../../orchestrator/final.ts';
-import type { JobFilter, JobRecord, Page } from '../../store/store.ts';
+import type { JobFilter, JobPage } from '../../store/store.ts';
 import { answers } from '../answers.ts';
 import type { HttpDeps } from '../deps.ts';
+import { FILE_DAMAGED } from '../problem.ts';
 import { childrenQuery, DEFAULT_LIMIT, encodeCursor, eventsQuery, idParams, listQuery, waitQuery } from './query.ts';
 import { fullJobText, listedJobText, sendJson, whenGone } from './reply.ts';
 import { eventListSchema, explainSchema, jobListSchema, jobSchema } from './schemas.ts';
@@ -20,12 +21,12 @@ export const noSuchJob = (id: string): DomainError => new DomainError('not_found
 
 export function registerReads(instance: FastifyInstance, deps: HttpDeps): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
-  const { store, waiters, capacity, clock } = deps;
+  const { store, waiters, capacity, clock, log } = deps;
 
   app.get('/api/jobs', {
     schema: {
       operationId: 'listJobs', tags: ['Jobs'], summary: 'List jobs, newest first', querystring: listQuery,
-      description: 'A page may be short, even empty, and still have a `nextCursor`: `text` looks at a share of the jobs for each. The `result` of a batch stands in GET /api/jobs/{id} only.',
+      description: 'A page may be short, even empty, and still have a `nextCursor`: `text` looks at a share of the jobs for each. Jobs that the disk has changed are left out and named in `damaged`. The `result` of a batch stands in GET /api/jobs/{id} only.',
       response: answers({ 200: ['One page', jobListSchema] }, 503),
     },
   }, async ({ query }, reply) => {
@@ -47,11 +48,22 @@ export function registerReads(instance: FastifyInstance, deps: HttpDeps): void {
     return sendPage(reply, 'c', query.limit ?? DEFAULT_LIMIT, (limit) => store.children(params.id, query.status ?? null, query.cursor ?? null, limit));
   });
 
-  async function sendPage(reply: FastifyReply, kind: string, limit: number, read: (limit: number) => Promise<Page<JobRecord>>): Promise<FastifyReply> {
+  async function sendPage(reply: FastifyReply, kind: string, limit: number, read: (limit: number) => Promise<JobPage>): Promise<FastifyReply> {
     const cursor = await store.lastSeq();
     const page = await read(limit);
-    const texts = await Promise.all(page.items.map((record) => listedJobText(deps, record, cursor)));
-    return sendJson(reply, `{"jobs":[${texts.join(',')}],"nextCursor":${JSON.stringify(encodeCursor(kind, page.next))}}`);
+    const damaged = page.damaged.map(({ id, what }) => ({ id, detail: what }));
+    const texts = await Promise.all(page.items.map(async (record) => {
+      try {
+        return await listedJobText(deps, record, cursor);
+      } catch (error) { // of what its dialect shows with it
+        if (!(error instanceof DomainError) || error.code !== 'damaged') throw error;
+        damaged.push({ id: record.job.id, detail: error.message });
+        return null;
+      }
+    }));
+    if (damaged.length > 0) log.error({ damaged }, FILE_DAMAGED);
+    const said = damaged.length === 0 ? '' : `,"damaged":${JSON.stringify(damaged)}`;
+    return sendJson(reply, `{"jobs":[${texts.filter((text) => text !== null).join(',')}],"nextCursor":${JSON.stringify(encodeCursor(kind, page.next))}${said}}`);
   }
 
   app.get('/api/jobs/:id', {

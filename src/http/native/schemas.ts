@@ -124,7 +124,10 @@ export const jobSchema = z.object({
   cursor: z.string().describe('Events after this cursor are not in this picture yet: pass it as ?after='),
 });
 export const submitAnswer = z.union([jobSchema, z.strictObject({ id: jobId }).describe('With Prefer: return=minimal')]);
-export const jobListSchema = z.object({ jobs: z.array(jobSchema), nextCursor: z.string().nullable() });
+export const jobListSchema = z.object({
+  jobs: z.array(jobSchema), nextCursor: z.string().nullable(),
+  damaged: z.array(z.object({ id: z.string(), detail: z.string() })).optional().describe('Jobs of this page that are left out, for what the disk holds of them is not what was stored; absent where there are none'),
+});
 export const bulkAnswer = z.object({ ids: z.array(jobId).describe('In the order they were sent; roots only') });
 export const eventSchema = z.object({ type: z.enum(EVENT_TYPES), jobId, timestamp: instant, data: z.record(z.string(), z.unknown()) });
 export const eventListSchema = z.object({ events: z.array(eventSchema), nextCursor: z.string(), more: z.boolean(), reset: z.boolean().describe('Events after the cursor asked for were dropped long ago; the oldest kept come first') });

@@ -6,7 +6,7 @@ import type { Grant } from '../../domain/grant.ts';
 import type { JobStatus } from '../../domain/job.ts';
 import type { Job } from '../../domain/job.ts';
 import { readJson } from '../../domain/read-json.ts';
-import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobRecord, Page, StoredEvent } from '../store.ts';
+import type { AttemptRecord, ChildResult, EventScope, JobFilter, JobPage, JobRecord, Page, StoredEvent } from '../store.ts';
 import { ANY_TYPE, JOB_COLUMNS, type JobRow, type Placed, toJob } from './job-table.ts';
 import { checksum, DamagedRow, parsed } from './log-table.ts';
 import { FEW, listSql } from './list.ts';
@@ -43,6 +43,8 @@ export const HOT_READ_SQL = {
 /** Inputs and results in one page, characters: 200 jobs of 1 MiB each would hold the process up for a second. */
 const PAGE_CHARS = 8 * 1_048_576;
 
+const NO_JOBS: JobPage = { items: [], damaged: [], next: null };
+
 /** Up to here a page of a batch's events is found from below in 10 ms; its share of its tree's log may be small. */
 const MANY_CHILDREN = 2_000;
 
@@ -72,8 +74,8 @@ export class Reader {
 
   job(id: string): JobRecord | null { return this.#together(() => this.#job(id)); }
   lineage(id: string): Job[] { return this.#together(() => this.#lineage(id)); }
-  jobs(filter: JobFilter, after: number | null, limit: number): Page<JobRecord> { return this.#together(() => this.#jobs(filter, after, limit)); }
-  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
+  jobs(filter: JobFilter, after: number | null, limit: number): JobPage { return this.#together(() => this.#jobs(filter, after, limit)); }
+  children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): JobPage {
     return this.#together(() => this.#children(parentId, status, after, limit));
   }
   childResults(parentId: string, maxBytes: number): { results: ChildResult[]; truncated: boolean } { return this.#together(() => this.#childResults(parentId, maxBytes)); }
@@ -96,25 +98,24 @@ export class Reader {
     return jobs;
   }
 
-  #jobs(filter: JobFilter, after: number | null, limit: number): Page<JobRecord> {
+  #jobs(filter: JobFilter, after: number | null, limit: number): JobPage {
     const keyOf = (id: string | undefined): number | null | undefined => (id === undefined ? undefined : this.#key(id));
     const parent = keyOf(filter.parentId);
     const root = keyOf(filter.rootId);
-    if (parent === null || root === null) return { items: [], next: null };
+    if (parent === null || root === null) return NO_JOBS;
     const { sql, params, share } = listSql(filter, parent, root, after, limit, this.#areFew(filter.status, filter.type));
     const searched = share?.(this.#db) ?? null;
     const rows = this.#raw(sql).all(searched === null ? params : { ...params, from: searched.from }) as JobRow[];
-    const items = this.#records(rows);
-    const isCut = items.length < rows.length || rows.length === limit;
-    return { items, next: isCut ? (rows[items.length - 1]?.[0] as number | undefined) ?? null : (searched?.next ?? null) };
+    const { last, isCut, ...page } = this.#records(rows, limit);
+    return { ...page, next: isCut ? (last?.[0] as number | undefined) ?? null : (searched?.next ?? null) };
   }
 
-  #children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): Page<JobRecord> {
+  #children(parentId: string, status: readonly JobStatus[] | null, after: number | null, limit: number): JobPage {
     const parent = this.#key(parentId);
-    if (parent === null) return { items: [], next: null };
+    if (parent === null) return NO_JOBS;
     const rows = this.#raw(childrenSql(status, this.#areFew(status ?? undefined))).all(parent, after ?? -1, ...(status ?? []), limit) as JobRow[];
-    const items = this.#records(rows);
-    return { items, next: items.length < rows.length || rows.length === limit ? (items.at(-1)?.job.ordinal ?? null) : null };
+    const { last, isCut, ...page } = this.#records(rows, limit);
+    return { ...page, next: isCut ? (last?.[5] as number | null | undefined) ?? null : null };
   }
 
   /** Are there few jobs of these statuses, anywhere? */
@@ -204,17 +205,23 @@ export class Reader {
     return id;
   }
 
-  /** As many of the rows as a page holds, at least one. */
-  #records(rows: readonly JobRow[]): JobRecord[] {
+  /** As many of the rows as a page holds, at least one; the last of them, and whether there may be more after it. */
+  #records(rows: readonly JobRow[], limit: number): Omit<JobPage, 'next'> & { last: JobRow | undefined; isCut: boolean } {
     const items: JobRecord[] = [];
+    const damaged: { id: string; what: string }[] = [];
     let left = PAGE_CHARS;
-    for (const row of rows) {
-      const record = this.#record(this.#place(row));
-      left -= record.input.length + (record.result?.length ?? 0);
-      if (left < 0 && items.length > 0) break;
-      items.push(record);
+    for (const [i, row] of rows.entries()) {
+      try {
+        const record = this.#record(this.#place(row));
+        left -= record.input.length + (record.result?.length ?? 0);
+        if (left < 0 && items.length > 0) return { items, damaged, last: rows[i - 1], isCut: true };
+        items.push(record);
+      } catch (error) {
+        if (!(error instanceof DamagedRow)) throw error;
+        damaged.push({ id: String(row[1]), what: error.message });
+      }
     }
-    return items;
+    return { items, damaged, last: rows.at(-1), isCut: rows.length === limit };
   }
 
   #record(placed: Placed): JobRecord {
@@ -235,7 +242,11 @@ export class Reader {
   #placed(row: JobRow | undefined): Placed | null { return row === undefined ? null : this.#place(row); }
   #place(row: JobRow): Placed {
     const parentKey = row[3] as number | null;
-    const idOf = (key: number): string => (this.#raw(HOT_READ_SQL.idOf).get(key) as [string])[0];
+    const idOf = (key: number): string => {
+      const [id] = (this.#raw(HOT_READ_SQL.idOf).get(key) as [string] | undefined) ?? [];
+      if (id === undefined) throw new DamagedRow(`the parent of job ${String(row[1])}`);
+      return id;
+    };
     const rootId = row[4] === row[0] ? (row[1] as string) : this.#rootId(row[4] as number);
     return {
       key: row[0] as number, parentKey, rootKey: row[4] as number, finalSeq: row[38] as number | null,

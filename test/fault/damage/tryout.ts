@@ -5,13 +5,13 @@ import { DomainError } from '../../../src/domain/errors.ts';
 import { EMPTY_SPEC } from '../../../src/domain/job.ts';
 import { systemClock } from '../../../src/runtime/system-clock.ts';
 import { openStore } from '../../../src/store/sqlite/index.ts';
-import type { Store } from '../../../src/store/store.ts';
+import type { JobPage, Store } from '../../../src/store/store.ts';
 import { STATUSES } from '../../../src/domain/job.ts';
 
 export interface Ask { readonly path: string; /** What was there before the damage. */ readonly ids: readonly string[]; readonly parents: readonly string[]; readonly seqs: readonly number[] }
 export interface Told {
   readonly refused?: { readonly name: string; readonly code: string; readonly message: string };
-  /** JSON by what was asked; an error as "! code". */
+  /** JSON by what was asked; an error as "! code". A list is the ids of its jobs, those left out as damaged as "! id". */
   readonly answers?: Readonly<Record<string, string>>;
   readonly health?: string;
   /** What the store complained of. */
@@ -20,6 +20,8 @@ export interface Told {
 
 const TYPES = ['noop', 'request', 'batch', 'verify'];
 const PAGE = 100;
+
+const told = ({ items, damaged }: JobPage): string[] => [...items.map(({ job }) => job.id), ...damaged.map(({ id }) => `! ${id}`)];
 
 async function readAll(store: Store, { ids, parents, seqs }: Ask): Promise<Record<string, string>> {
   const answers: Record<string, string> = {};
@@ -34,14 +36,14 @@ async function readAll(store: Store, { ids, parents, seqs }: Ask): Promise<Recor
     const list: string[] = [];
     for (let after: number | null = null; ;) {
       const page = await store.jobs(filter, after, PAGE);
-      list.push(...page.items.map(({ job }) => job.id));
+      list.push(...told(page));
       if (page.next === null) return list;
       after = page.next;
     }
   };
   for (const id of ids) await ask(`job ${id}`, () => store.job(id));
   for (const id of parents) {
-    await ask(`children ${id}`, async () => (await store.children(id, null, null, PAGE)).items.map(({ job }) => job.id));
+    await ask(`children ${id}`, async () => told(await store.children(id, null, null, PAGE)));
     await ask(`results ${id}`, () => store.childResults(id, 1e9));
     await ask(`tree events ${id}`, async () => (await store.events({ jobId: id }, 0, 1e6)).map(({ seq }) => seq));
   }

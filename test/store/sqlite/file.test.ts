@@ -1,4 +1,4 @@
-// The file itself: what is read back, refused, found damaged, owned, and what happens when it fails under the store.
+// The file itself: what is read back, refused, owned, and what happens when it fails under the store. Damaged rows: damaged-rows.test.ts.
 import Database from 'better-sqlite3';
 import { cpSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -93,56 +93,6 @@ describe('refused at the start', () => {
     bytes.fill(0x5a, 4_096 * 8, 4_096 * 20);
     writeFileSync(path, bytes);
     await expect(open()).rejects.toThrow(/damaged|malformed/);
-  });
-});
-
-describe('a flipped bit in a payload', () => {
-  async function damaged(): Promise<string> {
-    const first = await bench();
-    const { id } = await first.submit(plan({ input: '{"text":"needle-in-a-payload"}' }));
-    await first.store.close();
-    const bytes = readFileSync(path);
-    const at = bytes.indexOf('needle-in-a-payload');
-    expect(at).toBeGreaterThan(0);
-    bytes[at] = bytes[at]! ^ 1;
-    writeFileSync(path, bytes);
-    return id;
-  }
-
-  test('is found by every read of that row, and by no other', async () => {
-    const id = await damaged();
-    const b = await bench();
-    const other = await b.submit(plan({ input: '{"text":"sound"}' }));
-    await expect(b.store.job(id)).rejects.toMatchObject({ code: 'damaged', message: expect.stringContaining(id) });
-    await expect(b.store.jobs({}, null, 10)).rejects.toMatchObject({ code: 'damaged' });
-    expect(await b.record(other.id)).toMatchObject({ input: '{"text":"sound"}' });
-    expect(b.store.health()).toBe('ok');
-  });
-
-  test('is found by the claim that would run it: that job fails and says why, its neighbours run', async () => {
-    const id = await damaged();
-    const b = await bench();
-    const other = await b.submit(plan());
-    expect((await b.claim()).map((claim) => claim.id)).toEqual([other.id]);
-    expect((await b.store.lineage(id))[0]).toMatchObject({ status: 'failed', error: { code: 'damaged', retryable: false } });
-    expect(b.store.health()).toBe('ok');
-  });
-
-  test('in a job\'s own row does not stop the claims and sweeps that meet it', async () => {
-    const first = await bench();
-    const ready = await first.submit(plan({ spec: { tags: ['needle-ready'] } }));
-    const due = await first.submit(plan({ spec: { tags: ['needle-due'] }, dueAt: clock.now() + 1_000 }));
-    const sound = await first.submit(plan({ dueAt: clock.now() + 1_000 }));
-    await first.store.close();
-    const db = new Database(path);
-    db.prepare("UPDATE job SET spec = replace(spec, '{', '[') WHERE spec IS NOT NULL").run();
-    db.close();
-    const b = await bench();
-    await b.pass(2_000);
-    expect((await b.claim()).map((claim) => claim.id)).toEqual([sound.id]);
-    for (const { id } of [ready, due]) await expect(b.store.job(id)).rejects.toMatchObject({ code: 'damaged' });
-    expect(await b.store.nextAlarm()).not.toBeNull(); // the sound one's lease: the others have none
-    expect(b.store.health()).toBe('ok');
   });
 });
 

@@ -63,7 +63,7 @@ export interface FailingDisk {
   undo(): void;
 }
 
-/** ext4 at `path`, over loop over FUSE over nbdkit's error filter. Without a journal the file system lives on after an error, as a raw device does. */
+/** ext4 at `path`, over loop over FUSE over nbdkit's error filter. Without a journal the file system lives on after an error, as a raw device does, and may lose what was synced before. */
 export async function mountFailing(folder: string, path: string, { journal }: { readonly journal: boolean }): Promise<FailingDisk> {
   const image = join(folder, 'disk.img');
   const device = join(folder, 'disk');

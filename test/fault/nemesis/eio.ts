@@ -36,8 +36,11 @@ export const createEio = ({ survives = false }: { /** The server goes on after t
       const program = await missing('nbdkit', 'nbdfuse', 'fusermount3', 'mkfs.ext4', 'e2fsck', 'losetup');
       return program === null ? await cannotMount() : `there is no ${program} (Debian: nbdkit libnbd-bin fuse3 e2fsprogs)`;
     },
-    async setup({ folder, home, rng }) {
-      disk = await mountFailing(`${folder}/disk`, home, { journal: !survives && rng.chance(0.5) });
+    async setup({ folder, home }) {
+      // With a journal, as every promise of a file system rests on one. Without it a failed write of one block of metadata loses
+      // files that were synced: seen in 1 of 19 windows, where the block that said where the log's data stands was refused
+      // while the log grew by a fifth extent. All that had been acknowledged was on the disk, and no name led to it any more.
+      disk = await mountFailing(`${folder}/disk`, home, { journal: !survives });
     },
     async inject({ rng, server, log, violation }) {
       await pause(rng.int(100, LIFE_MAX));

@@ -134,6 +134,7 @@ export const createFull = ({ noticeMax = NOTICE_MAX }: { /** A control that neve
       agent.destroy();
       undo();
     },
+    excuses: (line) => /^The disk that holds .* is full \(/.test(line), // of a start that was refused; startFull has judged it
     facts: () => `${counts.rounds} times full (${counts.unfilled} not noticed); ${counts.ended} ends recorded meanwhile; ${counts.stops} stops and ${counts.kills} kills while full, then ${counts.opened} starts that served reads and ${counts.refused} that said why not; ms to ready again ${back.length === 0 ? 'none' : `${Math.max(...back)} at most of ${back.length}`}`,
   };
 

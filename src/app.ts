@@ -134,7 +134,7 @@ export async function startApp({ config, clock: machine, log, version, onFailure
   const scheduler = new Scheduler({ store, jobs, clock, times, report: log, onServed: addScheduleMetrics(metrics, store) });
   schedules.attach(() => scheduler.changed());
   const watch = new ClockWatch(clock, store, log, () => { sweeper.replan(); scheduler.replan(); });
-  const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams } });
+  const streams = new Streams({ store, feed, clock, meter: runtime.streams, limits: { streams: config.maxStreams, perAddress: config.maxStreamsPerAddress } });
   const evaluations = new Evaluations({ store, jobs, waiters, clock, newSuffix });
   const words = { experiment: experimentWords(store) };
   await addJobMetrics(metrics, { store, capacity: dispatcher, waiters });

@@ -66,6 +66,8 @@ const SCHEMA = z.object({
   MUSTER_WAITERS: whole(0, 100_000).default(10_000),
   /** As STREAM_LIMITS in http/stream.ts has it: 40 KiB a client. */
   MUSTER_STREAMS: whole(0, 100_000).default(5_000),
+  /** Of one client address. None of its own by default: behind a proxy every client has the proxy's. */
+  MUSTER_STREAMS_PER_ADDRESS: whole(1, 100_000).optional(),
 });
 type Env = z.output<typeof SCHEMA>;
 /** Their values are not said, however wrong. */
@@ -101,6 +103,8 @@ export interface Config {
   readonly maxConnections: number;
   readonly maxWaiters: number;
   readonly maxStreams: number;
+  /** Of one client address; as many as there are unless it is set. */
+  readonly maxStreamsPerAddress: number;
 }
 
 export class ConfigError extends Error {
@@ -145,6 +149,6 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       images: env.MUSTER_IMAGES, network: env.MUSTER_CONTAINER_NETWORK, runtime: env.MUSTER_CONTAINER_RUNTIME ?? null,
       output: env.MUSTER_CONTAINER_OUTPUT, engine: engineOf(env),
     }),
-    maxWaiters: env.MUSTER_WAITERS, maxStreams: env.MUSTER_STREAMS,
+    maxWaiters: env.MUSTER_WAITERS, maxStreams: env.MUSTER_STREAMS, maxStreamsPerAddress: env.MUSTER_STREAMS_PER_ADDRESS ?? env.MUSTER_STREAMS,
   });
 }

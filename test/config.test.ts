@@ -15,6 +15,8 @@ test('without any variable it is a development server on loopback', () => {
   const config = readConfig({ PATH: '/bin', HOME: '/root' });
   expect(config).toMatchObject({ host: '127.0.0.1', port: 8_000, db: 'data/muster.db', logLevel: 'info', debug: true, egressLoopback: true, arenaUrl: null, writeQueue: 10_000, concurrency: {} });
   expect(config.allowedHosts).toEqual(['localhost', '127.0.0.1', '[::1]']);
+  expect([config.maxStreams, config.maxStreamsPerAddress]).toEqual([5_000, 5_000]);
+  expect(readConfig({ MUSTER_STREAMS: '30', MUSTER_STREAMS_PER_ADDRESS: '20' })).toMatchObject({ maxStreams: 30, maxStreamsPerAddress: 20 });
   expect(Object.isFrozen(config)).toBe(true);
 });
 
@@ -35,6 +37,7 @@ test.each([
   ['HOST', 'a b', /HOST must be/], ['LOG_LEVEL', 'loud', /LOG_LEVEL must be one of fatal/], ['MUSTER_ENV', 'staging', /MUSTER_ENV must be development or production/],
   ['MUSTER_EGRESS_ALLOW', '10.0.0.0/8,everything', /MUSTER_EGRESS_ALLOW .*everything/], ['MUSTER_ARENA_URL', 'ftp://x', /MUSTER_ARENA_URL must be an http/],
   ['MUSTER_CONCURRENCY', 'request', /write type=number/], ['MUSTER_CONCURRENCY', 'request=99999', /0 to 10000/], ['MUSTER_WRITE_QUEUE', '0', /MUSTER_WRITE_QUEUE must be/],
+  ['MUSTER_STREAMS_PER_ADDRESS', '0', /MUSTER_STREAMS_PER_ADDRESS must be a whole number from 1/],
   ['MUSTER_ALLOWED_HOSTS', 'a:80', /not a host name without a port/], ['MUSTER_PROT', '80', /MUSTER_PROT is not a variable of Muster; there are HOST, PORT/],
 ])('%s=%s is refused by name', (name, value, says) => {
   expect(problems({ [name]: value })).toMatch(says);

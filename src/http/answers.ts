@@ -9,7 +9,7 @@ const BAD: Readonly<Record<number, string>> = {
   400: 'The request is malformed: shape, JSON, cursor, id or URL', 401: 'The signature is not valid, or not of whom this was granted to', 403: 'A browser sent this for another web site', 404: 'There is no such job, or it was deleted',
   405: 'The path has other methods; Allow names them', 408: 'The request did not arrive in time', 409: 'The status of the job forbids this',
   413: 'The body or the tree is too large', 414: 'The URL is too long', 415: 'The content type is not accepted', 421: 'This host name is not served here',
-  422: 'A value is out of range', 431: 'The headers are too large', 500: 'A defect of the server, or what was asked for is damaged on disk', 501: 'This server is not set up for it', 503: 'Too much is waiting, the disk is full, or the server is starting or stopping',
+  422: 'A value is out of range', 429: 'This address has all the streams it may have; Retry-After says when to try again', 431: 'The headers are too large', 500: 'A defect of the server, or what was asked for is damaged on disk', 501: 'This server is not set up for it', 503: 'Too much is waiting, the disk is full, or the server is starting or stopping',
 };
 /** Refused before any route is asked, so every route has them. */
 const EVERYWHERE = [400, 408, 414, 421, 431, 500] as const;

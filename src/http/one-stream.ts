@@ -11,12 +11,15 @@ import { COMMENT } from './sse.ts';
 /** ended: the job has; left: the client did; cut: it did not read; stopping: the server is; failed: the log could not be read. */
 export type StreamEnd = 'ended' | 'left' | 'cut' | 'stopping' | 'failed';
 
+/** server: it has no more; address: the client's own has none left. */
+export type StreamRefusal = 'server' | 'address';
+
 /** What a process may count. */
 export interface StreamMeter {
   opened(): void;
   closed(why: StreamEnd): void;
   wrote(events: number, bytes: number): void;
-  refused(): void;
+  refused(why: StreamRefusal): void;
 }
 export const NO_METER: StreamMeter = { opened() {}, closed() {}, wrote() {}, refused() {} };
 

@@ -6,7 +6,7 @@ import { DomainError, type ErrorCode } from '../domain/errors.ts';
 export const HTTP_CODES = [
   'malformed_body', 'invalid_request', 'cross_site', 'no_such_route', 'method_not_allowed', 'request_timeout',
   'body_too_large', 'uri_too_long', 'unsupported_media_type', 'misdirected', 'headers_too_large', 'internal',
-  'unauthenticated', 'forbidden', 'not_configured',
+  'unauthenticated', 'forbidden', 'not_configured', 'too_many_streams',
 ] as const;
 export type ProblemCode = ErrorCode | (typeof HTTP_CODES)[number];
 
@@ -40,6 +40,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   misdirected: { status: 421, title: 'This host name is not served here', hint: 'Use the address the server listens on, or name this host in MUSTER_ALLOWED_HOSTS.' },
   invalid: { status: 422, title: 'A value is out of range', hint: 'The errors name each value and its bounds.' },
   idempotency_mismatch: { status: 422, title: 'The Idempotency-Key stands for another body', hint: 'Use a new key for new work.' },
+  too_many_streams: { status: 429, title: 'This address has too many streams', hint: 'Close streams you do not read; one stream of a tree, or of everything, tells of all jobs in it.' },
   headers_too_large: { status: 431, title: 'The headers are too large', hint: 'Headers may have 16 KiB in all.' },
   internal: { status: 500, title: 'The server failed', hint: 'This is a defect; the log has the details under the request id.' },
   damaged: { status: 500, title: 'The disk changed what is stored here', hint: 'Restore the newest backup beside the damaged file. Everything else goes on; a job that is in the way can be cancelled and deleted.' },
@@ -51,8 +52,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
 /** For whoever runs the server; the client is told which part. */
 export const FILE_DAMAGED = 'the database file is damaged: keep it, and restore the newest backup beside it';
 
-/** Seconds a client should wait; a disk takes longer to be freed than a queue to drain. */
-export const RETRY_AFTER: Partial<Record<ProblemCode, number>> = { overloaded: 1, storage_full: 10, unavailable: 5 };
+/** Seconds a client should wait; a disk takes longer to be freed than a queue to drain, and streams are open for long. */
+export const RETRY_AFTER: Partial<Record<ProblemCode, number>> = { overloaded: 1, storage_full: 10, unavailable: 5, too_many_streams: 10 };
 
 /** A refusal of one field: where (JSON Pointer, or the name of a parameter) and what. */
 export interface FieldError {

@@ -7,6 +7,8 @@ import type { EventType } from '../domain/event.ts';
 import type { Encode, Feed, View } from '../runtime/feed.ts';
 import type { Store } from '../store/store.ts';
 import { NOTHING } from '../runtime/follower.ts';
+import { clientOf } from './client-address.ts';
+import { Refusal } from './problem.ts';
 import { type Cursor, framesAfter, helloText, type ResetReason, resetText, RETRY_LINE, SSE_HEADERS } from './sse.ts';
 import { hasEnded, NO_METER, OneStream, type StreamMeter } from './one-stream.ts';
 
@@ -15,6 +17,11 @@ export type { StreamEnd, StreamMeter } from './one-stream.ts';
 export interface StreamLimits {
   /** Streams of this process. A client costs about 40 KiB, so this is 200 MiB. */
   readonly streams: number;
+  /**
+   * Streams of one client address (clientOf). As many as there are by default: behind a proxy all clients have the proxy's
+   * address, and a bound for one client would be a bound for all of them.
+   */
+  readonly perAddress: number;
   /** ms between comments, so that proxies (nginx: 60 s) and clients do not take silence for death. */
   readonly heartbeat: number;
   /** ms a socket may take for one write of at most 64 KiB. A reader at 2 KiB/s keeps up; one that does not read is cut. */
@@ -22,7 +29,7 @@ export interface StreamLimits {
   /** ms that closeAll waits for last words to leave: far under the 8 s that a stopping server has. */
   readonly goodbye: number;
 }
-export const STREAM_LIMITS: StreamLimits = { streams: 5_000, heartbeat: 15_000, stall: 30_000, goodbye: 1_000 };
+export const STREAM_LIMITS: StreamLimits = { streams: 5_000, perAddress: Number.POSITIVE_INFINITY, heartbeat: 15_000, stall: 30_000, goodbye: 1_000 };
 
 export interface StreamDialect {
   /** Made once with sseEncoder. */
@@ -44,6 +51,8 @@ export class Streams {
   readonly #limits: StreamLimits;
   readonly #meter: StreamMeter;
   readonly #open = new Set<OneStream>();
+  /** How many of them each address has; one that has none is not here. */
+  readonly #byAddress = new Map<string, number>();
   #stopBeat: (() => void) | null = null;
   #isClosing = false;
 
@@ -58,11 +67,11 @@ export class Streams {
   /**
    * One job with everything below it, from its first event or after the cursor, until it has ended. At or past that
    * end the answer is 204, on which EventSource clients stop; so it is for a client that comes back to a deleted job.
-   * @throws DomainError not_found, overloaded
+   * @throws DomainError not_found, overloaded; Refusal too_many_streams
    */
   async followJob(request: FastifyRequest, reply: FastifyReply, jobId: string, cursor: Cursor, speak: StreamDialect | ((type: string) => StreamDialect)): Promise<void> {
     const { store } = this.#deps;
-    this.#admit();
+    this.#admit(request);
     const record = await store.job(jobId);
     if (record === null) {
       if (cursor.isReconnect) return nothingMore(reply);
@@ -91,10 +100,10 @@ export class Streams {
 
   /**
    * Everything, for as long as the client stays: after the cursor, or from now on without one.
-   * @throws DomainError overloaded
+   * @throws DomainError overloaded; Refusal too_many_streams
    */
   async followAll(request: FastifyRequest, reply: FastifyReply, cursor: Cursor, types: readonly EventType[] | null, dialect: StreamDialect): Promise<void> {
-    this.#admit();
+    this.#admit(request);
     const start = cursor.value === null ? { after: await this.#deps.store.lastSeq(), reset: null } : await this.#start(cursor.value, true);
     this.#begin(request, reply, { watch: null, types, encode: dialect.encode }, start, dialect);
   }
@@ -112,13 +121,23 @@ export class Streams {
     await gone;
   }
 
-  #admit(): void {
+  #admit({ raw }: FastifyRequest): void {
     if (this.#isClosing) throw new DomainError('unavailable', 'The server is stopping.');
+    if ((this.#byAddress.get(clientOf(raw.socket.remoteAddress)) ?? 0) >= this.#limits.perAddress) {
+      this.#meter.refused('address');
+      throw new Refusal('too_many_streams', `The ${this.#limits.perAddress} streams that one address may have are taken.`);
+    }
     if (this.#open.size < this.#limits.streams) return;
-    this.#meter.refused();
+    this.#meter.refused('server');
     throw new DomainError('overloaded', `All ${this.#limits.streams} streams of this server are taken.`, {
       hint: 'Close streams you do not read, follow one stream of a whole tree, or ask GET /api/jobs/:id/events?after= in turns.', streams: this.#limits.streams,
     });
+  }
+
+  #count(client: string, by: 1 | -1): void {
+    const count = (this.#byAddress.get(client) ?? 0) + by;
+    if (count > 0) this.#byAddress.set(client, count);
+    else this.#byAddress.delete(client);
   }
 
   /** Where a cursor leads. One from outside of what is kept cannot be joined: the client is told, and gets what there is. */
@@ -130,23 +149,26 @@ export class Streams {
   }
 
   #begin(request: FastifyRequest, reply: FastifyReply, view: View, start: Start, dialect: StreamDialect, rest: Uint8Array = NOTHING): void {
-    this.#admit(); // again: others may have come while we read
+    this.#admit(request); // again: others may have come while we read
     reply.hijack();
     const { socket } = request.raw;
     if (socket.destroyed || reply.raw.destroyed) return; // left before it began: there will be no 'close' to clean up after
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value);
     reply.raw.writeHead(200, SSE_HEADERS);
     if (request.method === 'HEAD') { reply.raw.end(); return; }
+    const client = clientOf(socket.remoteAddress); // once: a closed socket has none
     const stream = new OneStream(reply.raw, socket, this.#deps.feed.follow(view, start.after), view, {
       store: this.#deps.store, clock: this.#deps.clock, stall: this.#limits.stall, meter: this.#meter,
       onClose: () => {
         this.#open.delete(stream);
+        this.#count(client, -1);
         if (this.#open.size > 0) return;
         this.#stopBeat?.();
         this.#stopBeat = null;
       },
     });
     this.#open.add(stream);
+    this.#count(client, 1);
     this.#meter.opened();
     this.#stopBeat ??= this.#beat();
     const hello = helloText(dialect.hello) + (start.reset === null ? '' : resetText(start.reset, start.after));

@@ -12,7 +12,7 @@ let target: Target;
 let facts: Facts;
 const cleanups: (() => unknown)[] = [];
 beforeAll(async () => {
-  target = await startTarget({ MUSTER_STREAMS: '20' });
+  target = await startTarget({ MUSTER_STREAMS: '25', MUSTER_STREAMS_PER_ADDRESS: '20' });
   facts = await makeFacts(target);
 });
 afterEach(async () => { for (const clean of cleanups.splice(0).reverse()) await clean(); });
@@ -87,18 +87,21 @@ describe('what a job says', () => {
   });
 });
 
-test('case 91: of 60 streams 20 are served, the others are told when to come back, and everything else still answers', async () => {
+test('case 91: of 60 streams 20 are served to one address and 25 to all, the others are told when to come back, and everything else still answers', async () => {
   const before = target.state();
   const clients: SseClient[] = [];
   for (let i = 0; i < 20; i++) clients.push(await openStream(i % 2 === 0 ? `${target.url}/api/stream` : of(facts.open)));
   cleanups.push(() => { for (const client of clients) client.cut(); });
   expect(clients.map(({ status }) => status)).toEqual(clients.map(() => 200));
   for (let i = 0; i < 40; i++) {
-    const [refused] = answersIn(await rawExchange(target.url, bytesOf(get(i % 2 === 0 ? '/api/stream' : `/api/jobs/${facts.open}/stream`))));
-    // 429 for each key when there are keys; until then there is one limit for all, and 503 is the server's own.
-    expect([refused?.status, JSON.parse(refused?.body ?? '{}').code]).toEqual([503, 'overloaded']);
+    const [refused] = answersIn(await rawExchange(target.url, bytesOf(get(i % 2 === 0 ? '/api/stream' : `/api/jobs/${facts.open}/stream`, { 'X-Forwarded-For': `192.0.2.${i}` }))));
+    expect([refused?.status, JSON.parse(refused?.body ?? '{}').code]).toEqual([429, 'too_many_streams']);
     expectProblem(refused!);
   }
+  const others: SseClient[] = [];
+  for (let i = 0; i < 6; i++) others.push(await openStream(`${target.url}/api/stream`, { from: '127.0.0.2' }));
+  cleanups.push(() => { for (const client of others) client.cut(); });
+  expect(others.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 503]);
   await expectUnharmed(target, before);
   for (const client of clients) client.cut();
   for (;;) { // as soon as the server has seen them go

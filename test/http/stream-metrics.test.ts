@@ -23,7 +23,7 @@ test('the figures of streams are those of what was open, written, ended and refu
     const text = await metrics.text();
     for (const line of [
       'muster_streams_open 0', 'muster_streams_ended_total{why="ended"} 1', 'muster_streams_ended_total{why="left"} 1',
-      'muster_streams_refused_total 1', 'muster_stream_events_total 3', `muster_stream_bytes_total ${sizes.reduce((a, b) => a + b)}`,
+      'muster_streams_refused_total{why="server"} 1', 'muster_streams_refused_total{why="address"} 0', 'muster_stream_events_total 3', `muster_stream_bytes_total ${sizes.reduce((a, b) => a + b)}`,
     ]) expect(text.split('\n')).toContain(line);
   } finally {
     await server.close();

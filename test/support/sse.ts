@@ -48,12 +48,12 @@ export interface SseClient {
   cut(): void;
 }
 
-export async function openStream(url: string, options: { lastEventId?: number | string; method?: string } = {}): Promise<SseClient> {
+export async function openStream(url: string, options: { lastEventId?: number | string; method?: string; /** Whose connection it is. */ from?: string } = {}): Promise<SseClient> {
   const headers: Record<string, string> = { accept: 'text/event-stream' };
   if (options.lastEventId !== undefined) headers['last-event-id'] = String(options.lastEventId);
   let outgoing: ClientRequest | undefined;
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    outgoing = request(url, { headers, method: options.method ?? 'GET', agent: false }, resolve);
+    outgoing = request(url, { headers, method: options.method ?? 'GET', agent: false, ...(options.from === undefined ? {} : { localAddress: options.from }) }, resolve);
     outgoing.on('error', reject);
     outgoing.end();
   });

@@ -56,7 +56,7 @@ export async function startStreamServer(options: { limits?: Partial<StreamLimits
       opened() { options.meter?.opened(); look(); },
       closed(why) { ends.push(why); options.meter?.closed(why); look(); },
       wrote(count, bytes) { options.meter?.wrote(count, bytes); },
-      refused() { options.meter?.refused(); },
+      refused(why) { options.meter?.refused(why); },
     },
   });
   const app = Fastify({ logger: false });

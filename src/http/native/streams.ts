@@ -44,7 +44,7 @@ export function registerStreams(instance: FastifyInstance, { streams, store, wor
         + '`{type, jobId, timestamp, data}` as `data`; the first, `{"type":"connected"}`, has no id. A cursor outside of what is kept gets one event named `reset`, then what is kept. '
         + 'A client that comes back after the end is answered 204 and stops.',
       params: idParams, querystring: jobQuery, headers: streamHeaders,
-      response: answers({ 200: STREAM, 204: ['The job has ended and everything was read; or it was deleted and the client came back', null] }, 404, 503),
+      response: answers({ 200: STREAM, 204: ['The job has ended and everything was read; or it was deleted and the client came back', null] }, 404, 429, 503),
     },
   }, (request, reply) =>
     streams.followJob(request, reply, request.params.id, readCursor(request.headers['last-event-id'], request.query.after), (type) => words?.[type]?.stream ?? native));
@@ -53,7 +53,7 @@ export function registerStreams(instance: FastifyInstance, { streams, store, wor
     schema: {
       operationId: 'streamAll', tags: ['Watching'], summary: 'Follow everything, live',
       description: 'Without a cursor it begins now. To join a snapshot without a gap, pass the cursor that came with it as `after`.',
-      querystring: allQuery, headers: streamHeaders, response: answers({ 200: STREAM }, 503),
+      querystring: allQuery, headers: streamHeaders, response: answers({ 200: STREAM }, 429, 503),
     },
   }, (request, reply) =>
     streams.followAll(request, reply, readCursor(request.headers['last-event-id'], request.query.after), request.query.type ?? null, native));

@@ -16,7 +16,7 @@ const CODE = {
   grant_invalid: 'GRANT_VALIDATION_ERROR', not_found: 'NOT_FOUND_ERROR', no_such_route: 'NOT_FOUND_ERROR', method_not_allowed: 'METHOD_NOT_ALLOWED_ERROR',
   conflict: 'OPERATION_ERROR', lease_lost: 'OPERATION_ERROR', sealed: 'OPERATION_ERROR', idempotency_mismatch: 'OPERATION_ERROR',
   body_too_large: 'PAYLOAD_TOO_LARGE_ERROR', too_large: 'PAYLOAD_TOO_LARGE_ERROR', unsupported_media_type: 'UNSUPPORTED_MEDIA_TYPE_ERROR', request_timeout: 'TIMEOUT_ERROR',
-  overloaded: 'OVERLOADED_ERROR', storage_full: 'STORAGE_ERROR', unavailable: 'UNAVAILABLE_ERROR', not_configured: 'NOT_CONFIGURED_ERROR', internal: 'INTERNAL_SERVER_ERROR', damaged: 'INTERNAL_SERVER_ERROR',
+  overloaded: 'OVERLOADED_ERROR', too_many_streams: 'RATE_LIMIT_ERROR', storage_full: 'STORAGE_ERROR', unavailable: 'UNAVAILABLE_ERROR', not_configured: 'NOT_CONFIGURED_ERROR', internal: 'INTERNAL_SERVER_ERROR', damaged: 'INTERNAL_SERVER_ERROR',
 } as const satisfies Record<ProblemCode, string>;
 
 /** This dialect knows one status for what is wrong with a request. */

@@ -119,7 +119,7 @@ function registerRuns(scope: FastifyInstance, deps: OperationsDeps): void {
         + '`{"type":"complete","status","result","error"}`, after which the stream closes. Each message has an id; a client that comes back with the last one as `Last-Event-ID` gets what follows it, '
         + 'and 204 once it had everything.',
       params: operationParams, headers: partHeaders,
-      response: answersIn(refusalSchema, { 200: ['Messages as they happen', z.string(), 'text/event-stream'], 204: ['It has ended and everything was read', null] }, 404, 503),
+      response: answersIn(refusalSchema, { 200: ['Messages as they happen', z.string(), 'text/event-stream'], 204: ['It has ended and everything was read', null] }, 404, 429, 503),
     },
   }, async (request, reply) => {
     const { operation_id: id } = request.params;

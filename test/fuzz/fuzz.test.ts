@@ -1,11 +1,11 @@
-// The fuzzer on the real server: MUSTER_FUZZ_REQUESTS (20,000) requests; `npm run fuzz` makes as many as you like.
+// The fuzzer on the real server: MUSTER_FUZZ_REQUESTS (30,000) requests; `npm run fuzz` makes as many as you like.
 // And on servers that break the document in one way each: what it does not see there it would not see anywhere.
 import { rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fuzz } from './campaign.ts';
 
 const LIMIT = { timeout: 20 * 60_000 };
-const REQUESTS = Number(process.env['MUSTER_FUZZ_REQUESTS'] ?? 20_000);
+const REQUESTS = Number(process.env['MUSTER_FUZZ_REQUESTS'] ?? 30_000);
 const SEED = Number(process.env['MUSTER_PROPERTY_SEED'] ?? Math.floor(Math.random() * 2 ** 30));
 
 it('every answer is declared and inside its schema, whatever is asked', LIMIT, async () => {

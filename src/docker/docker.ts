@@ -79,8 +79,10 @@ export interface Docker {
   putFiles(id: string, path: string, tar: Buffer): Promise<void>;
   /** `path` as a tar stream; null: there is no such path. */
   getFiles(id: string, path: string, signal: AbortSignal): Promise<Readable | null>;
-  /** Writes all of its standard input and closes it. Never used to read: a stalled reader would freeze the container. */
-  feed(id: string, input: Buffer): Promise<void>;
+  /** Is there a link at `path`? The engine follows those above it. */
+  isLink(id: string, path: string): Promise<boolean>;
+  /** Writes all of its standard input and closes it, as fast as it is read; no deadline but the signal. Never used to read: a stalled reader would freeze the container. */
+  feed(id: string, input: Buffer, signal: AbortSignal): Promise<void>;
   list(label: string): Promise<ListedContainer[]>;
   close(): void;
 }

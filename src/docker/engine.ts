@@ -1,6 +1,6 @@
 // The adapter to a Docker engine. The only file that knows dockerode, and of that only its way of making a call.
 import Dockerode from 'dockerode';
-import { Agent } from 'node:http';
+import { Agent, type IncomingMessage } from 'node:http';
 import { statSync } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
@@ -132,11 +132,21 @@ export function createEngine(address: EngineAddress, clock: Clock): Docker {
     async getFiles(id, path, signal) {
       return await dial<Readable>({ method: 'GET', path: `/containers/${part(id)}/archive`, query: { path }, signal, stream: true }).catch((error: unknown) => stillThere(error, null));
     },
-    async feed(id, input) {
+    async isLink(id, path) {
+      const answer = await dial<IncomingMessage>({ method: 'HEAD', path: `/containers/${part(id)}/archive`, query: { path }, stream: true }).catch((error: unknown) => stillThere(error, null));
+      answer?.destroy();
+      const stat = JSON.parse(Buffer.from(String(answer?.headers['x-docker-container-path-stat'] ?? 'e30='), 'base64').toString()) as { linkTarget?: string };
+      return (stat.linkTarget ?? '') !== '';
+    },
+    async feed(id, input, signal) {
       const socket = await dial<Duplex>({ method: 'POST', path: `/containers/${part(id)}/attach`, query: { stream: '1', stdin: '1', stdout: '0', stderr: '0' }, stream: true, hijack: true });
-      socket.resume();
-      socket.end(input);
-      await finished(socket, { readable: false });
+      try {
+        socket.resume();
+        socket.end(input);
+        await finished(socket, { readable: false, signal });
+      } finally {
+        if (signal.aborted) socket.destroy();
+      }
     },
     async list(label) {
       const found = await dial<{ Id: string; Labels: Record<string, string>; State: string }[]>({ method: 'GET', path: '/containers/json', query: { all: '1', filters: JSON.stringify({ label: [label] }) } });

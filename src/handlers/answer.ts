@@ -157,7 +157,7 @@ function readBody(answer: Answered): { readonly value: unknown } | { readonly pr
 }
 
 /** Counted on the text, before the parser builds (and a reader's printer recurses into) anything. */
-function isTooDeep(text: string): boolean {
+export function isTooDeep(text: string): boolean {
   let depth = 0;
   let quoted = false;
   for (let i = 0; i < text.length; i++) {

@@ -1,6 +1,7 @@
 // The agents' contract on standard output: one line of JSON, then the sentinel line. It shapes the job's result and nothing else:
 // whatever a container prints, whether it succeeded is said by its exit code.
 import { readJson } from '../domain/read-json.ts';
+import { isTooDeep } from './answer.ts';
 import type { Masker } from './container-secrets.ts';
 
 export const SENTINEL = '__AGENT_DONE__';
@@ -68,9 +69,10 @@ export class AgentWatch {
 
   /** The one with most of an answer's words; of two alike the later. */
   #judge(text: string): void {
+    if (isTooDeep(text)) return;
     let value: unknown;
     try {
-      value = readJson(this.#masker.text(text));
+      value = this.#masker.value(readJson(text));
     } catch {
       return; // a line that begins like JSON
     }

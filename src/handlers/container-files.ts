@@ -13,6 +13,9 @@ import { ownerOf } from './container-profile.ts';
 /** What a job may leave: files, bytes of all of them. One disk serves every job. */
 export const ARTIFACTS_MAX = 1_000;
 export const ARTIFACT_BYTES_MAX = 256 * 1024 * 1024;
+/** Passed over at most: 100 empty files of 100 MB took 110 s to read, and the job's time was long over. */
+const ENTRIES_MAX = 10_000;
+const SKIPPED_BYTES_MAX = ARTIFACT_BYTES_MAX;
 const PATH_MAX = 1_024;
 const DEPTH_MAX = 32;
 
@@ -55,6 +58,13 @@ export function refuseEntry({ type, name }: Pick<Header, 'type' | 'name'>): stri
   return null;
 }
 
+/** The engine would follow it, out of the work folder as well. Nothing changes any more: the container has ended. */
+async function isBelowLink(docker: Docker, id: string, want: string): Promise<boolean> {
+  const parts = want.split('/');
+  for (let n = 1; n < parts.length; n++) if (await docker.isLink(id, `${WORK}/${parts.slice(0, n).join('/')}`)) return true;
+  return false;
+}
+
 /** Copies what was asked for out of a container that has ended, and publishes it. */
 export async function keepFiles(docker: Docker, id: string, jobId: string, wanted: readonly string[], store: Artifacts, signal: AbortSignal): Promise<Kept> {
   const draft = store.draftOf(jobId);
@@ -63,7 +73,13 @@ export async function keepFiles(docker: Docker, id: string, jobId: string, wante
   const kept = new Map<string, Kept['artifacts'][number]>();
   const refused: { path: string; reason: string }[] = [];
   let left = ARTIFACT_BYTES_MAX;
+  let entries = 0;
+  let skipped = 0;
   for (const want of new Set(wanted.map(belowWork))) {
+    if (await isBelowLink(docker, id, want)) {
+      refused.push({ path: want, reason: 'below a link' });
+      continue;
+    }
     const tar = await docker.getFiles(id, `${WORK}/${want}`, signal);
     if (tar === null) {
       refused.push({ path: want, reason: 'not there' });
@@ -73,13 +89,23 @@ export async function keepFiles(docker: Docker, id: string, jobId: string, wante
     const reader = extract();
     const feeding = pipeline(tar, reader, { signal });
     feeding.catch(() => {}); // whoever reads the entries hears of it
+    let isCut = false;
     for await (const entry of reader) {
       const { header } = entry;
+      if (++entries > ENTRIES_MAX) {
+        isCut = true;
+        break;
+      }
       const path = `${above}${header.name.replace(/\/$/, '')}`;
       const why = refuseEntry(header) ?? refuseEntry({ type: 'file', name: path })
         ?? (header.type === 'directory' ? null : kept.size >= ARTIFACTS_MAX && !kept.has(path) ? `more than ${ARTIFACTS_MAX} files` : (header.size ?? 0) > left ? `more than ${ARTIFACT_BYTES_MAX} bytes in all` : null);
       if (why !== null || header.type === 'directory') {
         if (why !== null && refused.length < 100) refused.push({ path: path.slice(0, PATH_MAX), reason: why });
+        skipped += header.size ?? 0;
+        if (skipped > SKIPPED_BYTES_MAX) {
+          isCut = true;
+          break;
+        }
         entry.resume();
         continue;
       }
@@ -87,6 +113,11 @@ export async function keepFiles(docker: Docker, id: string, jobId: string, wante
       await pipeline(entry, createWriteStream(join(draft, path), { mode: 0o600 }), { signal });
       left -= header.size ?? 0;
       kept.set(path, { path, size: header.size ?? 0, contentType: contentTypeOf(path) });
+    }
+    if (isCut) {
+      tar.destroy();
+      refused.push({ path: want, reason: `the rest of it: too much to look through, more than ${ENTRIES_MAX} entries or ${SKIPPED_BYTES_MAX} bytes that are not kept` });
+      break;
     }
     await feeding;
   }

@@ -100,14 +100,15 @@ export class Gather {
     if (other.lineEnd > 0 && this.#closed.length < ORDERED_MAX) this.#close(other, other.lineEnd);
     open.add(payload);
     if (open.lineEnd >= PIECE_BYTES || (open.lineEnd > 0 && open.length >= LINE_BYTES)) this.#close(open, open.lineEnd);
-    while (open.length >= LINE_BYTES && open.lineEnd === 0) this.#close(open, this.#cut(open));
+    while (open.length >= LINE_BYTES && open.lineEnd === 0) this.#close(open, this.#cut(open)); // never 0: of a line less is held back
   }
 
   /** Makes pieces of the whole lines, and of parts of lines where `all`: nothing more is awaited for them. */
   settle(all: 'lines' | 'parts' | 'end'): void {
     for (const open of [this.#open.stdout, this.#open.stderr]) {
       if (open.lineEnd > 0) this.#close(open, open.lineEnd);
-      if (open.length > 0 && all !== 'lines') this.#close(open, all === 'end' ? open.length : this.#cut(open));
+      const at = all === 'lines' ? 0 : all === 'end' ? open.length : this.#cut(open);
+      if (at > 0) this.#close(open, at);
     }
   }
 
@@ -136,7 +137,7 @@ export class Gather {
   #cut({ buffer, length }: Open): number {
     const bytes = buffer.subarray(0, length);
     const hold = Math.max(unfinished(bytes), this.#secretTail(bytes));
-    return hold >= length ? length : length - hold;
+    return length - hold;
   }
 
   #close(open: Open, at: number): void {

@@ -1,6 +1,6 @@
 // What a container job takes. Everything that is not named here is refused: no client ever sends the engine a setting of its own.
 import { z } from 'zod';
-import { SECRET_MIN } from './container-secrets.ts';
+import { linesOf, SECRET_MIN } from './container-secrets.ts';
 
 const MiB = 1024 * 1024;
 /** CONTRACT 3.5's agents have 512 MB, one processor and 300 s; pids hold a fork bomb (RELIABILITY R26: 64 to 256). */
@@ -9,9 +9,9 @@ export const DEFAULT_LIMITS = { memory: 512 * MiB, cpus: 1, pids: 128 } as const
 export const RAW_OUTPUT_MAX = 256_000_000;
 export const GRACE_DEFAULT = 10_000;
 export const GRACE_MAX = 60_000;
-/** Where files are put and artifacts are looked for; the working directory of a job that has either. */
 /** The volume's own root belongs to root and stays so; a folder in it can be given to the container's user. */
 export const VOLUME = '/muster';
+/** Where files are put and artifacts are looked for; the working directory of a job that has either. */
 export const WORK = `${VOLUME}/work`;
 /** Within one body of 1 MiB, so that the refusal says which it was. */
 const FILE_BYTES = 768 * 1024;
@@ -74,9 +74,10 @@ export const containerInput = ({ images, network }: ContainerRules) => z.strictO
   command: z.array(z.string().max(128 * 1024).refine(noNul, 'holds a NUL')).max(1_000).optional().describe('In place of the image\'s own'),
   entrypoint: z.array(z.string().max(4_096).refine(noNul, 'holds a NUL')).max(100).optional(),
   env: z.record(name, value).optional(),
-  secrets: z.record(name, value.min(SECRET_MIN, `must have at least ${SECRET_MIN} characters, or masking it would hide half of the output`)).optional()
+  secrets: z.record(name, value.min(SECRET_MIN, `must have at least ${SECRET_MIN} characters, or masking it would hide half of the output`)
+    .refine((text) => text.length < SECRET_MIN || linesOf(text).length > 0, `must have a line of at least ${SECRET_MIN} characters: shorter ones are not masked`)).optional()
     .describe('Environment too, but never shown again: not by a read, an event or a log; what the container prints of them is masked'),
-  workingDir: z.string().max(512).refine((path) => path.startsWith('/') && isPlainPath(path.slice(1)) && !FORBIDDEN_DIRS.test(path), 'must be an absolute path outside of /proc, /sys and /dev, without ".."').optional(),
+  workingDir: z.string().max(512).refine((path) => path.startsWith('/') && isPlainPath(path.slice(1)) && !path.includes('//') && !FORBIDDEN_DIRS.test(path), 'must be an absolute path outside of /proc, /sys and /dev, without ".." and "//"').optional(),
   stdin: z.string().optional().describe('Standard input, closed after it'),
   tty: z.boolean().optional().describe('A terminal: one raw stream, in which standard error is not told apart'),
   user: z.string().regex(/^[1-9]\d{0,9}(?::[1-9]\d{0,9})?$/, 'must be a number, or two with ":", and not root').optional().describe('uid or uid:gid; default 65534'),

@@ -1,6 +1,6 @@
 // `container`: one container from its creation to its removal, or from wherever a process before this one left it.
 import { DomainError } from '../domain/errors.ts';
-import type { Claim } from '../domain/commands.ts';
+import type { Claim, Keep } from '../domain/commands.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readJson } from '../domain/read-json.ts';
@@ -69,6 +69,9 @@ class Run {
   readonly #input: ContainerInput;
   readonly #secrets: Readonly<Record<string, string>>;
   #mark: Mark;
+  #turn: Promise<void> = Promise.resolve();
+  /** It has ended, or is not followed any more. */
+  readonly #over = new AbortController();
 
   constructor(tools: ContainerTools, job: Claim, context: HandlerContext) {
     this.#tools = tools;
@@ -127,7 +130,7 @@ class Run {
   async #start(id: string, engine: string): Promise<Outcome | null> {
     const { docker } = this.#tools;
     if (needsWork(this.#input)) await docker.putFiles(id, '/muster', await packFiles(this.#input));
-    await this.#keep({ ...this.#mark, container: id, engine }); // before it starts: from here on it is known, and by whom it was started
+    await this.#keep({ container: id, engine }); // before it starts: from here on it is known, and by whom it was started
     try {
       await docker.start(id);
     } catch (error) {
@@ -135,15 +138,27 @@ class Run {
       return terminal('container_failed', `It could not be started: ${error.message}`);
     }
     if (this.#input.stdin !== undefined) {
-      await docker.feed(id, Buffer.from(this.#input.stdin)).catch((error: unknown) => { if (isUnavailable(error)) throw error; }); // it may have ended without reading
-      await this.#keep({ ...this.#mark, fed: true });
+      void this.#feed(id, Buffer.from(this.#input.stdin));
     }
     return null;
   }
 
-  async #keep(mark: Mark): Promise<void> {
-    this.#mark = mark;
-    await this.#context.keep({ chunks: [], trim: null, totals: mark.cap.totals, mark: JSON.stringify(mark), facts: null });
+  /** While its output is followed and its time counted: it may read slowly, or never. Cut off by us, it was not fed. */
+  async #feed(id: string, input: Buffer): Promise<void> {
+    const signal = AbortSignal.any([this.#over.signal, this.#context.signal]);
+    const isCut = await this.#tools.docker.feed(id, input, signal).then(() => false, (error: unknown) => signal.aborted || isUnavailable(error)); // it may have ended without reading
+    if (!isCut) await this.#keep({ fed: true }).catch(() => {}); // whoever follows it hears of a lost lease as well
+  }
+
+  /** One after the other, each on what the one before has kept: none may set the cursor back. */
+  #keep(change: Partial<Mark>, keep: Pick<Keep, 'chunks' | 'trim'> & Partial<Pick<Keep, 'facts' | 'gap'>> = { chunks: [], trim: null }): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      const mark = { ...this.#mark, ...change };
+      await this.#context.keep({ facts: null, ...keep, totals: mark.cap.totals, mark: JSON.stringify(mark) });
+      this.#mark = mark;
+    });
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   async #follow(id: string, tty: boolean): Promise<Outcome> {
@@ -152,15 +167,10 @@ class Run {
     const watch = new Watch({
       docker, clock, id, tty, rawMax, masker: new Masker(Object.values(this.#secrets)), grace: this.#input.grace,
       signal: this.#context.signal, stopping: this.#context.stopping, cursor: this.#mark.cursor, cap: this.#mark.cap,
-      store: async (keep, cursor, cap) => {
-        const mark = { ...this.#mark, cursor, cap };
-        await this.#context.keep({ ...keep, mark: JSON.stringify(mark), facts: null });
-        this.#mark = mark;
-      },
+      store: (keep, cursor, cap) => this.#keep({ cursor, cap }, keep),
     });
-    const { state, isOverLimit, wasStopped, isComplete, answer } = await watch.run();
+    const { state, isOverLimit, wasStopped, isComplete, answer } = await watch.run().finally(() => this.#over.abort());
     const { cap, cursor } = watch.output;
-    this.#mark = { ...this.#mark, cap, cursor };
     if (state === null) return { kind: 'interrupted', lost: true, reason: 'Its container was removed from the engine while it ran.' };
     const engine = await docker.identity();
     if (state.startedAt !== null && engine.token !== this.#mark.engine && !engine.liveRestore) {
@@ -171,11 +181,7 @@ class Run {
     const outcome = outcomeOf({ state, totals: cap.totals, answer, kept, isOverLimit: isOverLimit ? rawMax : null, wasStopped, timeout: this.#timeout });
     const { droppedBytes, droppedLines } = cap.totals;
     const gap = droppedBytes > 0 ? `{"reason":"output_cap","bytes":${droppedBytes},"lineCount":${droppedLines}}` : isComplete ? undefined : '{"reason":"output_incomplete"}';
-    this.#mark = { ...this.#mark, outcome };
-    await this.#context.keep({
-      chunks: [], trim: null, totals: cap.totals, mark: JSON.stringify(this.#mark), facts: JSON.stringify(runFacts({ state, totals: cap.totals })),
-      ...(gap === undefined ? {} : { gap }),
-    });
+    await this.#keep({ cap, cursor, outcome }, { chunks: [], trim: null, facts: JSON.stringify(runFacts({ state, totals: cap.totals })), ...(gap === undefined ? {} : { gap }) });
     return await this.#finish(outcome);
   }
 

@@ -43,8 +43,10 @@ export function createBody({ owner, jobId, attempt, input, secrets, runtime }: P
     Mounts: needsWork(input) ? [{ Type: 'volume', Target: VOLUME }] : [], // of its own, without a name, removed with it
     Ulimits: [{ Name: 'nofile', Soft: 1_024, Hard: 1_024 }, { Name: 'core', Soft: 0, Hard: 0 }, { Name: 'fsize', Soft: FILE_MAX, Hard: FILE_MAX }],
     // Not json-file: it writes JSON strings, in which a byte that is no UTF-8 becomes U+FFFD (100,003 random bytes came back as
-    // 185,623). Never rotated: a rotation repeats and loses what a follower reads.
-    LogConfig: { Type: 'local', Config: { 'max-size': '100g', 'max-file': '1', compress: 'false' } },
+    // 185,623), and so does a character that stands at one of its cuts, each 16 KB of a line. What local does to long lines
+    // docker/frames.ts mends; in a terminal's stream it could not. Never rotated: a rotation repeats and loses what a follower reads.
+    LogConfig: input.tty === true ? { Type: 'json-file', Config: { 'max-size': '100g', 'max-file': '1' } }
+      : { Type: 'local', Config: { 'max-size': '100g', 'max-file': '1', compress: 'false' } },
     RestartPolicy: { Name: 'no' },
     ...(runtime === null ? {} : { Runtime: runtime }),
   };

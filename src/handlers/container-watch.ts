@@ -1,7 +1,7 @@
 // A container that runs: its output is followed, its end awaited and, when it is asked to end, brought about; all at once.
 import type { Clock } from '../domain/clock.ts';
 import { type ContainerState, type Docker, isMissing } from '../docker/docker.ts';
-import { FrameParser } from '../docker/frames.ts';
+import { FrameParser, mendLines } from '../docker/frames.ts';
 import { AgentWatch, type AgentAnswer } from './container-agent.ts';
 import type { CapState } from './container-cap.ts';
 import type { Stream } from './container-gather.ts';
@@ -130,7 +130,7 @@ export class Watch {
   async #readLogs(follow: boolean, signal: AbortSignal): Promise<void> {
     const seen: Record<Stream, number> = { stdout: 0, stderr: 0 };
     const take = (stream: Stream, piece: Buffer): void => this.#take(stream, seen, piece);
-    const parser = new FrameParser(take);
+    const parser = new FrameParser(mendLines(take));
     const logs = await this.#o.docker.logs(this.#o.id, { follow, signal });
     const cut = (): void => { logs.destroy(); };
     signal.addEventListener('abort', cut, { once: true });

@@ -21,6 +21,13 @@ export class DockerError extends Error {
 }
 
 export const isUnavailable = (error: unknown): boolean => error instanceof DockerError && error.code === 'unavailable';
+/** A connection that broke in the middle of a stream, in the port's words; anything else as it is. */
+export function brokenOff(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!/^(ECONN|EPIPE|ERR_STREAM|ERR_SOCKET|ERR_HTTP|ABORT_ERR|HPE_)/.test(code)) return error;
+  return new DockerError('unavailable', `The connection to the container engine broke off (${code}).`);
+}
+
 export const isMissing = (error: unknown): boolean => error instanceof DockerError && error.code === 'not_found';
 
 export interface EngineIdentity {

@@ -5,7 +5,7 @@ import { statSync } from 'node:fs';
 import type { Duplex, Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Clock } from '../domain/clock.ts';
-import { type ContainerState, type Docker, DockerError, type EngineIdentity, type ListedContainer } from './docker.ts';
+import { brokenOff, type ContainerState, type Docker, DockerError, type EngineIdentity, type ListedContainer } from './docker.ts';
 
 /** One call, ms: an engine that takes longer is as good as away. Removing a container with much in it may take as long. */
 const CALL_MAX = 10_000;
@@ -112,7 +112,19 @@ export function createEngine(address: EngineAddress, clock: Clock): Docker {
       return await dial<Inspected>({ method: 'GET', path: `/containers/${part(id)}/json` }).then(toState, (error: unknown) => stillThere(error, null));
     },
     async start(id) { await dial({ method: 'POST', path: `/containers/${part(id)}/start`, deadline: START_MAX }); },
-    async wait(id, signal) { await dial({ method: 'POST', path: `/containers/${part(id)}/wait`, deadline: null, signal }); },
+    async wait(id, signal) {
+      // As a stream: its answer begins at once and ends with the container, and docker-modem does not hear when it breaks off between.
+      const answer = await dial<Readable>({ method: 'POST', path: `/containers/${part(id)}/wait`, deadline: null, signal, stream: true });
+      let text = '';
+      try {
+        for await (const chunk of answer as AsyncIterable<Buffer>) text += chunk.toString();
+      } catch (error) {
+        throw brokenOff(error);
+      } finally {
+        answer.destroy();
+      }
+      if (!text.includes('StatusCode')) throw new DockerError('unavailable', 'The container engine did not say how its container ended.');
+    },
     async logs(id, { follow, signal }) {
       return await dial<Readable>({ method: 'GET', path: `/containers/${part(id)}/logs`, query: { follow: follow ? '1' : '0', stdout: '1', stderr: '1' }, signal, stream: true });
     },

@@ -1,6 +1,6 @@
 // A container that runs: its output is followed, its end awaited and, when it is asked to end, brought about; all at once.
 import type { Clock } from '../domain/clock.ts';
-import { type ContainerState, type Docker, isMissing } from '../docker/docker.ts';
+import { brokenOff, type ContainerState, type Docker, isMissing } from '../docker/docker.ts';
 import { FrameParser, mendLines } from '../docker/frames.ts';
 import { AgentWatch, type AgentAnswer } from './container-agent.ts';
 import type { CapState } from './container-cap.ts';
@@ -143,7 +143,7 @@ export class Watch {
         if (signal.aborted) return;
       }
     } catch (error) {
-      if (!logs.destroyed || !(signal.aborted || this.#exited.signal.aborted)) throw error; // closed by us is no failure
+      if (!logs.destroyed || !(signal.aborted || this.#exited.signal.aborted)) throw brokenOff(error); // closed by us is no failure
     } finally {
       signal.removeEventListener('abort', cut);
       logs.destroy();

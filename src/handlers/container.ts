@@ -4,7 +4,7 @@ import type { Claim, Keep } from '../domain/commands.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import { readJson } from '../domain/read-json.ts';
-import { type ContainerState, type Docker, DockerError, isUnavailable } from '../docker/docker.ts';
+import { brokenOff, type ContainerState, type Docker, DockerError, isUnavailable } from '../docker/docker.ts';
 import type { Artifacts } from '../orchestrator/artifacts.ts';
 import { outcomeOf, runFacts } from './container-end.ts';
 import { keepFiles, type Kept, packFiles } from './container-files.ts';
@@ -188,7 +188,7 @@ class Run {
   async #artifacts(id: string, state: ContainerState): Promise<Kept> {
     const wanted = this.#input.artifacts ?? [];
     if (wanted.length === 0 || state.startedAt === null) return { artifacts: [], refused: [] };
-    return await keepFiles(this.#tools.docker, id, this.#job.id, wanted, this.#tools.artifacts, this.#context.signal);
+    return await keepFiles(this.#tools.docker, id, this.#job.id, wanted, this.#tools.artifacts, this.#context.signal).catch((error: unknown) => { throw brokenOff(error); });
   }
 
   /** All is stored: nothing of it is needed any more. What cannot be removed now is found by the next reconcile. */

@@ -79,9 +79,9 @@ of('a server that dies', () => {
     await own.stream(id, (events) => events.some(({ type }) => type === 'job:log'));
     await own.server.kill('SIGKILL');
     const owner = await own.owner();
-    const stranger = docker('create', '--name', 'job_00000000000000000000000001-1', '--label', 'muster.owner=somebody-else', '--label', `muster.job=${id}`, 'muster-demo:latest', 'true');
-    const orphan = docker('run', '-d', '--network', 'none', '--label', `muster.owner=${owner}`, '--label', 'muster.job=job_00000000000000000000000000', '--label', 'muster.attempt=1', 'muster-demo:latest', 'sleep', '600');
+    const stranger = docker('create', '--name', `${id}-99`, '--label', 'muster.owner=somebody-else', '--label', `muster.job=${id}`, 'muster-demo:latest', 'true');
     try {
+      const orphan = docker('run', '-d', '--network', 'none', '--label', `muster.owner=${owner}`, '--label', 'muster.job=job_00000000000000000000000000', '--label', 'muster.attempt=1', 'muster-demo:latest', 'sleep', '600');
       await own.restart('SIGKILL');
       await own.until(id, ({ status }) => status === 'running');
       docker('wait', orphan);

@@ -39,8 +39,25 @@ export async function cannotMount(): Promise<string | null> {
   }
 }
 
-/** Unmounts; a process that still has a file open there is about to end. */
+/** A process that was killed lets go of its files a moment after it is gone (seen with io_uring, whose rings the kernel ends later). */
+const UMOUNT_TRIES = 250;
+const UMOUNT_EVERY = 20;
+
+/** Really: a file system that is only out of sight lives on, and whoever mounts its disk again gets it as it was. */
 function unmount(path: string): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      run('umount', path);
+      return;
+    } catch (error) {
+      if (tries === UMOUNT_TRIES) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, UMOUNT_EVERY);
+    }
+  }
+}
+
+/** For the end of the harness: what still uses it keeps it until it ends too. */
+function abandon(path: string): void {
   try {
     run('umount', path);
   } catch {
@@ -51,7 +68,7 @@ function unmount(path: string): void {
 /** @returns its undo */
 export function mountMemory(path: string, size: string): () => void {
   run('mount', '-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', path);
-  return undoAtExit(() => { unmount(path); });
+  return undoAtExit(() => { abandon(path); });
 }
 
 export interface FailingDisk {
@@ -84,10 +101,12 @@ export async function mountFailing(folder: string, path: string, { journal }: { 
     daemon.kill('SIGTERM');
     try { run('fusermount3', '-uz', device); } catch { /* it went with its daemon */ }
   });
-  let unmounted: (() => void) | null = null;
+  let isMounted = false;
+  let leave: (() => void) | null = null;
   const mount = (): void => {
     run('mount', '-t', 'ext4', '-o', 'loop,noatime', device, path);
-    unmounted = undoAtExit(() => { unmount(path); });
+    isMounted = true;
+    leave ??= undoAtExit(() => { if (isMounted) abandon(path); });
   };
   try {
     for (const until = Date.now() + DAEMON_MAX; statSync(device).size !== IMAGE_BYTES; await pause(20)) {
@@ -107,12 +126,13 @@ export async function mountFailing(folder: string, path: string, { journal }: { 
       }
     },
     remount() {
-      unmounted?.();
+      unmount(path);
+      isMounted = false;
       repair(device);
       mount();
     },
     undo() {
-      unmounted?.();
+      leave?.();
       end();
     },
   };

@@ -7,6 +7,6 @@ export type Break = (typeof BREAKS)[number];
 export type ScheduleBreak = 'advance-apart';
 
 /** Breaks of the commit, each for one fault of the disk; see broken-commit.ts. */
-export const COMMIT_BREAK_NAMES = ['events-apart', 'ack-when-full', 'carry-on', 'no-look'] as const;
+export const COMMIT_BREAK_NAMES = ['events-apart', 'ack-when-full', 'carry-on', 'no-look', 'checkpoint-unheard'] as const;
 export type CommitBreak = (typeof COMMIT_BREAK_NAMES)[number];
 export const isCommitBreak = (way: string | undefined): way is CommitBreak => COMMIT_BREAK_NAMES.some((name) => name === way);

@@ -1,6 +1,7 @@
 // Ways to break a commit, for the controls of faults of the disk. Patches what broken-writer.ts is about to load.
 import Database from 'better-sqlite3';
 import { DomainError } from '../../src/domain/errors.ts';
+import { Checkpoints } from '../../src/store/sqlite/checkpoint.ts';
 import { Committer } from '../../src/store/sqlite/committer.ts';
 import { Engine } from '../../src/store/sqlite/engine.ts';
 import { isFull } from '../../src/store/sqlite/failure.ts';
@@ -58,6 +59,17 @@ export const COMMIT_BREAKS: Readonly<Record<CommitBreak, () => void>> = {
         if (db?.inTransaction === true) exec.call(db, 'ROLLBACK');
         engine?.rolledBack();
         return requests.map(() => ({ refusal: new DomainError('unavailable', `Not this time: ${String(error)}`) }));
+      }
+    };
+  },
+  // What SQLite does by itself, inside a COMMIT: the log stays, and nobody is told.
+  'checkpoint-unheard': () => {
+    const { afterCommit } = Checkpoints.prototype;
+    Checkpoints.prototype.afterCommit = function deaf(this: Checkpoints) {
+      try {
+        afterCommit.call(this);
+      } catch {
+        // another time
       }
     };
   },

@@ -66,3 +66,13 @@ describeIf(await KINDS['eio']!.feasible(), 'a disk that answers EIO for a moment
 
   it('control: a server that goes on loses what it acknowledges', LIMIT, () => expectCaught('eio'));
 });
+
+describeIf(await KINDS['checkpoint']!.feasible(), 'a disk that fails where the log is moved into the database', () => {
+  it('ends the server at the first such error, keeps it from starting there, and loses nothing', LIMIT, async () => {
+    const { violations, facts } = await run('checkpoint', 3);
+    expect(violations).toEqual([]);
+    expect(figure(facts, /(\d+) servers ended by a checkpoint/)).toBe(3);
+  });
+
+  it('control: a server that does not hear of it is found going on', LIMIT, () => expectCaught('checkpoint'));
+});

@@ -2,6 +2,7 @@
 // on purpose, or where the harm is not survivable. A control in which nothing is found means a blind harness.
 import { campaigns } from './campaigns.ts';
 import { createEio } from './nemesis/eio.ts';
+import { createCheckpoint } from './nemesis/checkpoint.ts';
 import { createFrozen } from './nemesis/frozen.ts';
 import { damage } from './damage/damage.ts';
 import { createFull } from './nemesis/full.ts';
@@ -108,6 +109,11 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'the disk fails every write for 50 to 500 ms: nothing more is acknowledged, exit 74, no start while it is bad (nbdkit, loop, ext4)',
     ...campaigns(createEio),
     control: { what: 'goes on after the error (not every window meets a commit; it loses jobs or breaks the file)', cycles: 40, sign: /LOST|disk image is malformed/, ...campaigns(() => createEio({ survives: true }), { entry: broken('carry-on'), restMax: 5_000 }) },
+  },
+  checkpoint: {
+    what: 'the disk fails only where the log is moved into the database: the server ends with 74, and does not start there (strace)',
+    ...campaigns(createCheckpoint),
+    control: { what: 'checkpoints that fail are not heard of', cycles: 1, sign: /GOES ON/, ...campaigns(createCheckpoint, { entry: broken('checkpoint-unheard'), restMax: 5_000 }) },
   },
   full: {
     what: 'the disk fills up under load: refusals, reads, ends of running jobs; room again, or stopped, killed and started without any',

@@ -76,10 +76,19 @@ export class Committer {
     const replies = requests.map((request) => (isolate ? this.#inSavepoint(request) : this.#run(request)));
     this.#engine.beforeCommit();
     this.#db.exec('COMMIT');
-    this.settle();
-    this.#look.now();
-    this.#checkpoints.afterCommit();
+    this.#afterCommit();
     return replies;
+  }
+
+  /** What is committed is not done again: whatever fails from here on, the next start has it. @throws StorageFailure */
+  #afterCommit(): void {
+    try {
+      this.settle();
+      this.#look.now();
+      this.#checkpoints.afterCommit();
+    } catch (error) {
+      throw error instanceof StorageFailure ? error : new StorageFailure(messageOf(error));
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 // The look behind each sync: nothing is answered, moved or written over before it, and a disk that fails it ends the store.
 // The disk that lies is test/fault/mount-faults.test.ts; here it is a look that fails when it is told to.
+import Database from 'better-sqlite3';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, expect, it, vi } from 'vitest';
@@ -91,4 +92,13 @@ it('an event is shown once its commit was looked at and answered, not when SQLit
   await answer;
   expect((await store.events('all', 0, 10)).map(({ seq }) => seq)).toEqual([await store.lastSeq()]);
   await store.close();
+});
+
+it.each([['an error of the disk', 'SQLITE_IOERR_WRITE'], ['want of room', 'SQLITE_FULL'], ['anything else', 'SQLITE_BUSY']])('%s behind a commit ends the store: nothing is answered, and nothing is done a second time', (_what, code) => {
+  const store = open(`behind-${code}.db`);
+  submit(store, 1);
+  const behind = vi.spyOn(Checkpoints.prototype, 'afterCommit').mockImplementation(() => { throw new Database.SqliteError('told to', code); });
+  expect(() => submit(store, 1)).toThrow(StorageFailure);
+  expect(behind).toHaveBeenCalledTimes(1);
+  expect(store.db.prepare('SELECT count(*) FROM job').pluck().get()).toBe(2); // the next start has it
 });

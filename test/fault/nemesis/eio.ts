@@ -14,6 +14,8 @@ const GONE_MAX = 5_000;
 const LATE = 700;
 /** What the exit is called in the README. */
 const EXIT_IO = 74;
+/** And where ext4 gave up at the error: it is read-only until it is mounted again. */
+const EXIT_CONFIG = 78;
 /** A restart meets a disk that is still bad, one time in so many. */
 const STILL_BAD_ONE_IN = 4;
 /** Reads fail too, one time in so many. */
@@ -28,7 +30,7 @@ export const createEio = ({ survives = false }: { /** The server goes on after t
   let unnoticed = 0;
   const gone: number[] = [];
   /** A server that was made to meet the error: its last words are about it. */
-  const isAboutTheDisk = (line: string): boolean => /SQLITE_IOERR|SQLITE_CORRUPT|SQLITE_READONLY|disk I\/O error|The disk failed|EIO|store failed|store has failed/.test(line);
+  const isAboutTheDisk = (line: string): boolean => /SQLITE_IOERR|EROFS|SQLITE_CORRUPT|SQLITE_READONLY|disk I\/O error|The disk failed|EIO|store failed|store has failed/.test(line);
   return {
     name: 'eio',
     async feasible() {
@@ -78,8 +80,9 @@ export const createEio = ({ survives = false }: { /** The server goes on after t
         disk?.fail('nothing');
         if (isUp) violation('it started on a disk that fails every write');
         const { code } = await process.kill();
-        if (!isUp && code !== EXIT_IO) violation(`on a bad disk it ended with code ${code}, not ${EXIT_IO}\n${process.log()}`);
-        if (!isUp && !/disk/.test(process.log())) violation(`on a bad disk it does not say so:\n${process.log()}`);
+        const due = process.log().includes('(EROFS)') ? EXIT_CONFIG : EXIT_IO;
+        if (!isUp && code !== due) violation(`on a bad disk it ended with code ${code}, not ${due}\n${process.log()}`);
+        if (!isUp && !/disk|cannot be opened for writing/.test(process.log())) violation(`on a bad disk it does not say so:\n${process.log()}`);
         refused += 1;
         log(`a start on the bad disk: code ${code}`);
         disk?.remount();

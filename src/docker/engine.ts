@@ -126,7 +126,10 @@ export function createEngine(address: EngineAddress, clock: Clock): Docker {
       if (!text.includes('StatusCode')) throw new DockerError('unavailable', 'The container engine did not say how its container ended.');
     },
     async logs(id, { follow, signal }) {
-      return await dial<Readable>({ method: 'GET', path: `/containers/${part(id)}/logs`, query: { follow: follow ? '1' : '0', stdout: '1', stderr: '1' }, signal, stream: true });
+      return await dial<Readable>({ method: 'GET', path: `/containers/${part(id)}/logs`, query: { follow: follow ? '1' : '0', stdout: '1', stderr: '1' }, signal, stream: true }).catch((error: unknown) => {
+        // 409: somebody is removing it, so that there is nothing to be read any more; that it is gone is said a moment later.
+        throw error instanceof DockerError && error.code === 'conflict' ? new DockerError('not_found', error.message) : error;
+      });
     },
     async kill(id, signal) {
       // 409: it runs no more, which is what was wanted.

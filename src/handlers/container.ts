@@ -171,7 +171,7 @@ class Run {
     });
     const { state, isOverLimit, wasStopped, isComplete, answer } = await watch.run().finally(() => this.#over.abort());
     const { cap, cursor } = watch.output;
-    if (state === null) return { kind: 'interrupted', lost: true, reason: 'Its container was removed from the engine while it ran.' };
+    if (state === null || (state.status === 'removing' && !wasStopped && !isOverLimit)) return { kind: 'interrupted', lost: true, reason: 'Its container was removed from the engine while it ran.' };
     const engine = await docker.identity();
     if (state.startedAt !== null && engine.token !== this.#mark.engine && !engine.liveRestore) {
       await docker.remove(id); // it says how it ended, but it was the engine that ended it

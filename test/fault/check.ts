@@ -1,7 +1,9 @@
-// The invariants of RELIABILITY 6.3 that can be read off the file alone: I2 to I5, I7 to I9, I13 and I14. Opened
+// The invariants of RELIABILITY 6.3 that can be read off the file alone: I2 to I5, I7 to I9 and I14 here, I8 also in history.ts,
+// I10, I11 and I13 in check-kept.ts. Opened
 // read-only, after the server died and after it came to rest. Nothing of src/ is used: this is the other opinion.
 import Database from 'better-sqlite3';
 import { crc32 } from 'node:zlib';
+import { checkOutput, checkSchedules, checkSums } from './check-kept.ts';
 import { checkHistory, type EventRow, isFinal, type JobRow } from './history.ts';
 
 export interface Picture {
@@ -28,7 +30,7 @@ export const specOf = (job: JobRow): Spec => (job.spec === null ? {} : JSON.pars
 
 export function openReadOnly(path: string): Database.Database {
   const db = new Database(path, { readonly: true, fileMustExist: true });
-  db.function('crc32', { deterministic: true }, (text: unknown) => (text === null ? 0 : crc32(String(text))));
+  db.function('crc32', { deterministic: true }, (value: unknown) => (value === null ? 0 : crc32(Buffer.isBuffer(value) ? value : String(value))));
   return db;
 }
 
@@ -64,7 +66,7 @@ export function readPicture(db: Database.Database): Picture {
 export function checkDatabase(db: Database.Database, picture: Picture, isExplained: (seq: number) => boolean = () => false): string[] {
   const events = groupBy(picture.events, (event) => event.job_key);
   return [
-    ...checkFile(db), ...checkLog(picture, isExplained), ...checkTallies(db, picture),
+    ...checkFile(db), ...checkLog(picture, isExplained), ...checkTallies(db, picture), ...checkOutput(db, picture.jobs), ...checkSchedules(db, picture.byId),
     ...[...picture.jobs.values()].flatMap((job) => [
       ...checkHistory(job, events.get(job.key) ?? [], picture.attempts.get(job.key) ?? 0),
       ...checkParent(job, picture), ...checkOwner(job, picture),
@@ -79,10 +81,7 @@ function checkFile(db: Database.Database): string[] {
   for (const row of db.pragma('foreign_key_check') as object[]) wrong.push(`I14: foreign_key_check: ${JSON.stringify(row)}`);
   const journal = db.pragma('journal_mode', { simple: true });
   if (journal !== 'wal') wrong.push(`I14: journal_mode is ${String(journal)}`);
-  for (const [table, column] of [['event', 'data'], ['input', 'body']] as const) {
-    const bad = db.prepare(`SELECT count(*) FROM ${table} WHERE sum <> crc32(${column})`).pluck().get() as number;
-    if (bad > 0) wrong.push(`I13: ${bad} rows of ${table} do not match their checksum`);
-  }
+  wrong.push(...checkSums(db));
   const bare = db.prepare('SELECT count(*) FROM job WHERE key NOT IN (SELECT job_key FROM input)').pluck().get() as number;
   if (bare > 0) wrong.push(`I13: ${bare} jobs have no input`);
   return wrong;

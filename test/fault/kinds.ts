@@ -103,7 +103,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     what: 'SIGKILL within 100 ms of a minute of 40 schedules, the clock set back by up to an hour now and then: each minute makes one job of each, none twice, none left out',
     feasible: cannotFake,
     run: (options) => runSchedules(options),
-    control: { what: 'a schedule moves on in a commit of its own, after that of the job', cycles: 6, sign: /TWICE|have no run/, run: (options) => runSchedules(options, broken('advance-apart')) },
+    control: { what: 'a schedule moves on in a commit of its own, after that of the job', cycles: 6, sign: /TWICE|no run names/, run: (options) => runSchedules(options, broken('advance-apart')) },
   },
   eio: {
     what: 'the disk fails every write for 50 to 500 ms: nothing more is acknowledged, exit 74, no start while it is bad (nbdkit, loop, ext4)',

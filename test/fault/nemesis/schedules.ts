@@ -4,7 +4,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openReadOnly } from '../check.ts';
+import { checkDatabase, openReadOnly, readPicture } from '../check.ts';
 import type { RunOptions, RunResult } from '../kinds.ts';
 import { createRng } from '../rng.ts';
 import { ServerProcess } from '../server.ts';
@@ -98,11 +98,7 @@ export async function runSchedules({ cycles, seed, say }: RunOptions, entry: rea
 function judge(path: string, until: number | null, made: number): string[] {
   const db = openReadOnly(path);
   try {
-    const found: string[] = [];
-    const twice = db.prepare("SELECT spec ->> '$.schedule.id' AS id, spec ->> '$.schedule.at' AS at, count(*) AS n FROM job WHERE spec ->> '$.schedule.id' IS NOT NULL GROUP BY 1, 2 HAVING n > 1 LIMIT 5").all() as { id: string; at: number; n: number }[];
-    for (const { id, at, n } of twice) found.push(`P7: TWICE: schedule ${id} made ${n} jobs for ${new Date(at).toISOString()}`);
-    const orphans = db.prepare("SELECT count(*) FROM job j WHERE j.spec ->> '$.schedule.id' IS NOT NULL AND NOT EXISTS (SELECT 1 FROM schedule s JOIN schedule_run r ON r.schedule_key = s.key AND r.nominal_at = j.spec ->> '$.schedule.at' WHERE s.id = j.spec ->> '$.schedule.id' AND r.job_id = j.id)").pluck().get() as number;
-    if (orphans > 0) found.push(`P7: ${orphans} jobs of schedules have no run`);
+    const found = checkDatabase(db, readPicture(db)); // I10: none twice, each with its run
     for (const { key, id, cron, fired, missed, dropped } of db.prepare("SELECT key, id, spec ->> '$.cron' AS cron, fired, missed, dropped FROM schedule").all() as { key: number; id: string; cron: string; fired: number; missed: number; dropped: number }[]) {
       const have = new Set(db.prepare('SELECT nominal_at FROM schedule_run WHERE schedule_key = ?').pluck().all(key) as number[]);
       if (fired !== have.size || missed + dropped > 0) found.push(`P7: schedule ${id} counts ${fired} fired, ${missed} missed, ${dropped} dropped, and has ${have.size} runs`);

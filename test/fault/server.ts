@@ -6,7 +6,7 @@ import { undoAtExit } from './undo.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** From spawn to listening; far beyond the second it takes, so that only a hang meets it. */
-const READY_MAX = 30_000;
+const READY_MAX = 120_000;
 /** Lines of its log kept for a failure message. */
 const LOG_KEPT = 200;
 

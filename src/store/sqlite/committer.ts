@@ -1,11 +1,11 @@
 // Group commit: what arrives while one fsync runs goes into the next transaction. One refusal hurts nobody else.
 import type Database from 'better-sqlite3';
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import type { Answer, Command } from '../../domain/commands.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { Checkpoints } from './checkpoint.ts';
 import type { Engine } from './engine.ts';
-import { codeOf, isFatal, isFull, messageOf, NO_ROOM, StorageFailure } from './failure.ts';
+import { codeOf, isFatal, isFull, messageOf, NO_ROOM, removeFile, StorageFailure } from './failure.ts';
 import type { Look } from './look.ts';
 
 export interface Request {
@@ -145,7 +145,7 @@ export class Committer {
 
   #becomeFull(): void {
     this.full = true;
-    if (this.#reserve !== null) rmSync(this.#reserve, { force: true });
+    if (this.#reserve !== null) removeFile(this.#reserve);
   }
 
   #takeReserve(): boolean {
@@ -163,7 +163,7 @@ export class Committer {
     } catch (error) {
       // Only want of room is a full disk; a disk that fails is not asked again.
       if (!NO_ROOM.has(codeOf(error))) throw error;
-      rmSync(this.#reserve, { force: true });
+      removeFile(this.#reserve);
       return false;
     }
   }

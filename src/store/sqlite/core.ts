@@ -1,11 +1,10 @@
 // The writing half of the store without its thread: connection, engine and committer put together.
-import { rmSync } from 'node:fs';
 import type { Policies } from '../../domain/policy.ts';
 import { newJobId, newScheduleId } from './ids.ts';
 import { checkpoint } from './checkpoint.ts';
 import { Committer } from './committer.ts';
 import { Engine, type EngineOptions } from './engine.ts';
-import { isFull } from './failure.ts';
+import { isFull, removeFile } from './failure.ts';
 import { Look } from './look.ts';
 import { openWriter } from './open.ts';
 import type Database from 'better-sqlite3';
@@ -27,7 +26,7 @@ export interface Core {
 export function openCore(path: string, policies: Policies, synchronous: 'FULL' | 'NORMAL' | 'OFF', chance: Partial<EngineOptions> = {}): Core {
   const reserve = path === ':memory:' ? null : `${path}.reserve`;
   // A full disk has no room for the write-ahead log that opening makes: what the last run set aside is for this too.
-  if (reserve !== null) rmSync(reserve, { force: true });
+  if (reserve !== null) removeFile(reserve);
   const look = new Look(path === ':memory:' ? null : path);
   const db = openWriter(path, synchronous, look);
   const engine = new Engine(db, { policies, random: chance.random ?? Math.random, newId: chance.newId ?? newJobId, newScheduleId: chance.newScheduleId ?? newScheduleId });

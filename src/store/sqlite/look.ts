@@ -6,7 +6,7 @@
 // a call after the sync knows for certain. Growing a sparse file is the cheapest one (7 µs, no block written). Opening a
 // file for writing, or a second sync, only asks whether the disk is read-only yet: a plain program lost its last write in
 // 23 of 300 flips, with a second sync in 10, with an open in 8, with this in none of 2,500.
-import { closeSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, unlinkSync } from 'node:fs';
 import { codeOf, NO_ROOM, StorageFailure } from './failure.ts';
 
 /** Aligned to pages: growing from the middle of one would read it. */
@@ -47,7 +47,7 @@ export class Look {
 function createUnnamed(path: string): number {
   const file = openSync(path, 'w', 0o600);
   try {
-    rmSync(path);
+    unlinkSync(path);
     return file;
   } catch (error) {
     closeSync(file);

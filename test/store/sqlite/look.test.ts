@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, expect, it, vi } from 'vitest';
 import { Checkpoints } from '../../../src/store/sqlite/checkpoint.ts';
 import { type Core, openCore } from '../../../src/store/sqlite/core.ts';
-import { StorageFailure } from '../../../src/store/sqlite/failure.ts';
+import { removeFile, StorageFailure } from '../../../src/store/sqlite/failure.ts';
 import { openStore } from '../../../src/store/sqlite/index.ts';
 import { Look } from '../../../src/store/sqlite/look.ts';
 import { preparePath } from '../../../src/store/sqlite/open.ts';
@@ -75,6 +75,11 @@ it('a look on a sound disk passes, and one that cannot write fails with the reas
   for (let i = 0; i < 3_000; i++) look.now(); // beyond its longest
   look.close();
   expect(() => { new Look(`${folder.path}/nowhere/m.db`).now(); }).toThrow(StorageFailure);
+});
+
+it('a file that cannot be removed says why, as the system calls it', () => {
+  removeFile(folder.file('never-was'));
+  expect(() => removeFile(folder.path)).toThrow(expect.objectContaining({ code: expect.stringMatching(/^(EISDIR|EPERM)$/) }));
 });
 
 it('an event is shown once its commit was looked at and answered, not when SQLite shows it', async () => {

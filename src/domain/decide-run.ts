@@ -6,7 +6,7 @@ import { keepDocuments } from './document.ts';
 import type { Draft } from './draft.ts';
 import { DomainError } from './errors.ts';
 import { LOG_BYTES_MAX } from './event.ts';
-import { type Ending, isFinal, type Job } from './job.ts';
+import { type Ending, isFinal, type Job, lapsesAt } from './job.ts';
 import { timeoutOf } from './policy.ts';
 import { makesFinalCall } from './rollup.ts';
 import {
@@ -179,7 +179,7 @@ function tickOne(d: Draft, job: Job, { spareLeases, unheard = null }: Of<'tick'>
     if (askToEnd(d, job, 'failed', tookTooLong(timeout))) return;
     d.answer.revoked.push({ jobId: job.id, epoch: job.leaseEpoch });
     failAttempt(d, job, tookTooLong(timeout));
-  } else if (leased && (job.leaseUntil ?? 0) <= now) {
+  } else if (leased && (lapsesAt(job) ?? Infinity) <= now) {
     if (spareLeases) d.put({ ...job, leaseUntil: now + d.policy(job).lease }); // the server itself stood still
     else if (d.policy(job).onOrphan === 'adopt') adopt(d, job, 'worker_silent');
     else interrupt(d, job, 'lost', `Worker ${job.worker ?? '?'} stopped renewing its lease.`);

@@ -3,6 +3,7 @@
 import type { Claim, Ended, LeaseRef } from '../domain/commands.ts';
 import type { Clock } from '../domain/clock.ts';
 import { DomainError } from '../domain/errors.ts';
+import { LOCAL_WORKER } from '../domain/job.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { FinalBody, Registry } from '../handlers/handler.ts';
 import type { Capacity, TypeCapacity } from '../orchestrator/capacity.ts';
@@ -12,8 +13,6 @@ import { Running } from './running.ts';
 import type { Report, Service } from './service.ts';
 import { type Slot, Slots } from './slots.ts';
 
-/** The lease holder of everything this process runs itself. */
-export const LOCAL_WORKER = 'local';
 /** One claim: large enough to share a commit well (a tenth less of the writer than 250), small enough that running its answer takes 2 ms. */
 const CLAIM_MAX = 500;
 /** Claims of one type under way: one being written while the answer of the other is being run. */
@@ -25,6 +24,8 @@ const LATE = 250;
 /** On a full disk ends that could not be written are tried again. */
 const RETRY_AFTER = 1_000;
 
+/** No clock takes our own leases back, so we do: as for a worker that went silent, the attempt is lost and another may follow. */
+const UNWRITTEN: Outcome = { kind: 'interrupted', reason: 'The end of this attempt could not be written.', lost: true };
 const STOPPED: Outcome = { kind: 'interrupted', reason: 'The server stopped while this ran.' };
 
 export interface DispatcherOptions {
@@ -45,6 +46,8 @@ export class Dispatcher implements Service, Runner, Capacity {
   readonly #slots = new Slots();
   #ended: Ended[] = [];
   #flushing = false;
+  /** Runs whose end was refused for good: nothing of them is here any more, and their leases still stand. */
+  #unwritten: Ended[] = [];
   /** Ends sent and not yet on disk. */
   #ending = 0;
   /** When each claim under way was sent, oldest first. */
@@ -219,8 +222,18 @@ export class Dispatcher implements Service, Runner, Capacity {
         this.#o.clock.after(RETRY_AFTER, () => this.#flush());
       } else if (error instanceof DomainError && (error.code === 'unavailable' || error.code === 'damaged') && list.length > 1 && ['ok', 'stalled'].includes(this.#o.store.health())) {
         for (const ended of list) this.#send([ended]); // one of them cannot be written: its neighbours can
-      } else this.#failed(error, 'finish');
+      } else {
+        if (!(error instanceof DomainError && error.code === 'damaged')) this.#unwritten.push(...list.map(({ jobId, epoch }) => ({ jobId, epoch, outcome: UNWRITTEN })));
+        this.#failed(error, 'finish');
+      }
     });
+  }
+
+  /** Until it is written, or the store says that the lease is over. (A row that cannot be read is no run's any more.) */
+  #giveBack(): void {
+    const list = this.#unwritten;
+    this.#unwritten = [];
+    if (list.length > 0) this.#send(list);
   }
 
   #renewLater(): void {
@@ -230,6 +243,7 @@ export class Dispatcher implements Service, Runner, Capacity {
         .filter((run) => !run.revoked && run.since <= before)
         .map(({ claim }) => ({ jobId: claim.id, epoch: claim.epoch }));
       if (leases.length > 0) this.#renew(leases, false);
+      this.#giveBack();
       this.#renewLater();
     });
   }

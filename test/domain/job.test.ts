@@ -1,6 +1,6 @@
 // The questions that one row answers: is it ready, when does its clock ring next, what does a poller see.
 import { expect, test } from 'vitest';
-import { alarmAt, isParentAtWork, isReady, type Job, STATUSES, stateOf } from '../../src/domain/job.ts';
+import { alarmAt, isParentAtWork, isReady, type Job, LOCAL_WORKER, STATUSES, stateOf } from '../../src/domain/job.ts';
 import { job } from '../support/make.ts';
 
 const NOW = 1_000;
@@ -24,6 +24,8 @@ test.each<[Partial<Job>, number | null, number | null]>([
   [{ status: 'paused', dueAt: NOW + 5, expiresAt: NOW + 3 }, null, null], [{ status: 'paused', deadlineAt: NOW + 7 }, null, NOW + 7],
   [{ status: 'running', ...leased }, null, 1_500], [{ status: 'running', ...leased, expiresAt: 1_100 }, null, 1_500],
   [{ status: 'running', ...leased }, 200, 1_100], [{ status: 'running', ...leased }, 900, 1_500], [{ status: 'assigned', ...leased, deadlineAt: 1_050 }, 200, 1_050],
+  [{ status: 'running', ...leased, worker: LOCAL_WORKER }, null, null], [{ status: 'running', ...leased, worker: LOCAL_WORKER }, 200, 1_100],
+  [{ status: 'running', ...leased, worker: LOCAL_WORKER, deadlineAt: 2_000 }, null, 2_000],
   [{ status: 'running' }, 200, null], [{ status: 'running', deadlineAt: NOW + 1 }, 200, NOW + 1],
   [{ status: 'completed', deadlineAt: NOW + 1, dueAt: NOW + 5, expiresAt: NOW + 2 }, 5, null], [{ status: 'failed', deadlineAt: 5 }, 5, null], [{ status: 'cancelled', deadlineAt: 5 }, 5, null],
 ])('%j with timeout %s rings at %s', (more, timeout, at) => {

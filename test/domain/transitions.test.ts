@@ -144,7 +144,7 @@ function subject(column: string, isBatch: boolean): Job {
   const open = { total: 2, open: 2, waiting: column === 'queued' ? 2 : 0, completed: 0, failed: 0, cancelled: 0 };
   return make({
     status, leaseEpoch: EPOCH, attempt: 2, startedAt: column === 'queued' ? null : START - 10, endedAt: over ? START - 1 : null,
-    ...(leased ? { leaseUntil: START + 1_000, worker: 'local', attemptStartedAt: START - 10, claimedAt: START - 1 } : {}),
+    ...(leased ? { leaseUntil: START + 1_000, worker: 'elsewhere', attemptStartedAt: START - 10, claimedAt: START - 1 } : {}),
     ...(status === 'failed' ? { error: retryable } : {}),
     ...(isBatch ? {
       type: 'batch', spec: { sealed: false, finalCall: true, completion: 'any', maxAttempts: 5 },

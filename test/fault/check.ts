@@ -25,6 +25,7 @@ interface Spec {
   readonly sealed?: boolean;
   readonly finalCall?: boolean;
   readonly callback?: string;
+  readonly timeout?: number;
 }
 export const specOf = (job: JobRow): Spec => (job.spec === null ? {} : JSON.parse(job.spec));
 
@@ -153,7 +154,10 @@ function checkOwner(job: JobRow, picture: Picture): string[] {
   if (isFinal(job.status)) return wrong;
   const wakesBy = (at: number): boolean => job.alarm_at !== null && job.alarm_at <= at;
   if (job.deadline_at !== null && !wakesBy(job.deadline_at)) say(`its deadline is ${job.deadline_at}, its alarm ${job.alarm_at}`);
-  if (job.lease_until !== null && !wakesBy(job.lease_until)) say(`its lease ends ${job.lease_until}, its alarm is ${job.alarm_at}`);
+  // What the server runs itself it takes back at its next start (I6); while it lives, the simulation asks whether it knows each such run.
+  if (job.lease_until !== null && job.worker !== 'local' && !wakesBy(job.lease_until)) say(`its lease ends ${job.lease_until}, its alarm is ${job.alarm_at}`);
+  const { timeout } = specOf(job);
+  if (timeout !== undefined && job.lease_until !== null && job.ending === null && job.claimed_at !== null && !wakesBy(job.claimed_at + timeout)) say(`its attempt began ${job.claimed_at} with a timeout of ${timeout}, its alarm is ${job.alarm_at}`);
   if (job.status !== 'queued' && job.status !== 'retry') return wrong;
   if (job.gate === 'open' && job.due_at !== null && job.ready === 0 && !wakesBy(job.due_at)) say(`it is due at ${job.due_at}, not ready, and its alarm is ${job.alarm_at}`);
   const parent = job.parent_key === null ? undefined : picture.jobs.get(job.parent_key);

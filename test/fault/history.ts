@@ -31,6 +31,7 @@ export interface JobRow {
   readonly attempt_started_at: number | null;
   readonly claimed_at: number | null;
   readonly lease_until: number | null;
+  readonly worker: string | null;
   readonly lease_epoch: number;
   readonly child_total: number;
   readonly child_open: number;
@@ -39,6 +40,7 @@ export interface JobRow {
   readonly child_failed: number;
   readonly child_cancelled: number;
   readonly error: string | null;
+  readonly ending: string | null;
   readonly final_seq: number | null;
 }
 

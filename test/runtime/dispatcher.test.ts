@@ -161,6 +161,23 @@ test('ends that the store refuses for want of space are said again until they ar
   expect(await r.bench.status(job!.id)).toBe('completed');
 });
 
+test('a run whose end is refused for good is given back at the next renewals until that is written, and run again', async () => {
+  await using r = await rig();
+  r.dispatcher.start();
+  r.sweeper.start();
+  const { jobs: [job] } = await r.jobs.submit([plan()]);
+  await r.rest();
+  r.execute = (command, next) => (command.kind === 'finish' ? Promise.reject(new DomainError('unavailable', 'A defect.')) : next(command));
+  r.calls[0]!.end();
+  await r.rest();
+  await r.pass(40_000); // longer than a lease: the sweep takes nothing back that this process holds
+  expect(await r.bench.job(job!.id)).toMatchObject({ status: 'running', interruptions: 0 });
+  r.execute = (command, next) => next(command);
+  await r.pass(10_000);
+  expect(r.calls).toHaveLength(2);
+  expect(await r.bench.record(job!.id)).toMatchObject({ job: { status: 'running', failures: 0, interruptions: 1 }, attempts: [{ outcome: 'interrupted' }] });
+});
+
 test('a stop does not wait for room: ends that the store refuses are left to the next start', async () => {
   await using r = await rig();
   r.dispatcher.start();

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { DomainError } from '../../src/domain/errors.ts';
 import { recover } from '../../src/runtime/sweeper.ts';
-import { leaves, plan } from '../support/make.ts';
+import { leaves, plan, WORKER } from '../support/make.ts';
 import { rig } from './rig.ts';
 
 const ticks = (r: { sent: readonly { kind: string }[] }): number => r.sent.filter((command) => command.kind === 'tick').length;
@@ -126,6 +126,6 @@ test('recovery takes up everything that a dead process ran, however much', async
   await using r = await rig();
   await r.bench.run({ kind: 'submit', jobs: leaves(1_100) });
   await r.bench.claim('noop', 1_000);
-  expect(await recover(r.jobs, 'local')).toBe(1_000);
+  expect(await recover(r.jobs, WORKER)).toBe(1_000);
   expect(await r.bench.claim('noop', 2_000)).toHaveLength(1_100);
 });

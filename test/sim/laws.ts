@@ -2,6 +2,7 @@
 // clocks, backoff, and that nothing due or ready is left lying while somebody could take it.
 import type Database from 'better-sqlite3';
 import type { Answer } from '../../src/domain/commands.ts';
+import { LOCAL_WORKER } from '../../src/domain/job.ts';
 import type { Policies } from '../../src/domain/policy.ts';
 import type { Report, Task } from '../../src/store/sqlite/writer.ts';
 import { openReadOnly } from '../fault/check.ts';
@@ -40,7 +41,7 @@ export class Laws {
   readonly #epochs = new Map<string, number>();
   /** From when the time to live counts. */
   readonly #bornAt = new Map<string, number>();
-  readonly #events; readonly #row; readonly #alarm; readonly #leased;
+  readonly #events; readonly #row; readonly #alarm; readonly #leased; readonly #held;
   #cursor = 0;
   #overdue: { readonly id: string; readonly since: number } | null = null;
 
@@ -54,6 +55,7 @@ export class Laws {
     this.#row = this.#db.prepare(ROW);
     this.#alarm = this.#db.prepare('SELECT id, alarm_at FROM job WHERE alarm_at IS NOT NULL ORDER BY alarm_at LIMIT 1');
     this.#leased = this.#db.prepare('SELECT count(*) FROM job WHERE lease_until IS NOT NULL').pluck();
+    this.#held = this.#db.prepare('SELECT type, count(*) FROM job WHERE worker = ? GROUP BY type').raw(true);
   }
 
   say(what: string): void { this.violations.push(what); }
@@ -119,7 +121,7 @@ export class Laws {
     if (row === undefined) return;
     if (!this.#bornAt.has(id) || told.reason === 'retry') this.#bornAt.set(id, at);
     if (told.reason === 'edit' && told.changed?.includes('ttl') === true) this.#bornAt.set(id, row.created_at);
-    if (type !== 'job:status' || told.reason !== undefined) return;
+    if (type !== 'job:status' || (told.reason !== undefined && told.reason !== 'goes_on')) return;
     if (told.status === 'running') this.#starts(id, at, row, isEdited);
     if (told.status === 'retry') this.#backsOff(id, at, told, row);
   }
@@ -163,7 +165,10 @@ export class Laws {
     if (next === undefined || next.alarm_at > wall) this.#overdue = null;
     else if (this.#overdue?.id !== next.id) this.#overdue = { id: next.id, since: mono }; // an alarm may be set that is past already
     else if (mono - this.#overdue.since > SWEEP_SLACK) this.say(`I7: job ${next.id} has been due since ${wall - next.alarm_at} ms, and for ${mono - this.#overdue.since} nobody looks at it`);
+    const held = new Map(this.#held.all(LOCAL_WORKER) as [string, number][]);
     for (const { type, limit, running } of limits) {
+      const leased = held.get(type) ?? 0; // no alarm takes these back: the server must know each of them
+      if (leased > running) this.say(`I7: ${leased} jobs of type ${type} are leased by this server, which runs ${running}`);
       if (running < limit && ready.includes(type)) this.say(`IDLE: a job of type ${type} is ready, ${running} of ${limit} run, and nobody claims it`);
     }
   }

@@ -1,12 +1,13 @@
 // One life of the server: the real parts in the order of app.ts, on simulated ports. It ends by a kill at any moment, by
 // its disk, or because it was asked to; what it still wants to do after a kill never happens.
+import { LOCAL_WORKER } from '../../src/domain/job.ts';
 import type { Policies } from '../../src/domain/policy.ts';
 import type { Registry } from '../../src/handlers/handler.ts';
 import { Streams } from '../../src/http/stream.ts';
 import { finalBody } from '../../src/orchestrator/final.ts';
 import { Jobs } from '../../src/orchestrator/jobs.ts';
 import { Waiters } from '../../src/orchestrator/wait.ts';
-import { Dispatcher, LOCAL_WORKER } from '../../src/runtime/dispatcher.ts';
+import { Dispatcher } from '../../src/runtime/dispatcher.ts';
 import { Feed } from '../../src/runtime/feed.ts';
 import { recover, Sweeper } from '../../src/runtime/sweeper.ts';
 import { openStore, type SqliteStore } from '../../src/store/sqlite/index.ts';

@@ -16,7 +16,8 @@ export const POLICIES: Policies = {
   orphanFailed: { ...DEFAULT_POLICY, onOrphan: 'fail' },
 };
 
-export const WORKER = 'local';
+/** Not this process: its leases lapse. */
+export const WORKER = 'elsewhere';
 
 export function plan(more: Partial<NewJob> & { spec?: JobSpec } = {}): NewJob {
   return { type: 'noop', input: '{}', spec: EMPTY_SPEC, ...more };

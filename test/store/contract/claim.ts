@@ -168,7 +168,7 @@ export function claimContract(open: OpenStore): void {
       const ids = (await t.b.run({ kind: 'submit', jobs })).jobs.map((job) => job.id);
       for (const { type } of jobs) await t.b.claim(type);
       const other = await t.b.submit(plan());
-      await t.b.run({ kind: 'claim', worker: 'elsewhere', type: 'noop', limit: 1 });
+      await t.b.run({ kind: 'claim', worker: 'another', type: 'noop', limit: 1 });
       expect((await t.b.run({ kind: 'recover', worker: WORKER, limit: 10 })).seen).toBe(3);
       expect(await Promise.all([...ids, other.id].map((id) => t.b.status(id)))).toEqual(['queued', 'paused', 'failed', 'running']);
     });

@@ -1,7 +1,7 @@
 // Gentle parents: pause and cancel wait for the child at work with all that belongs to it; a second cancel does not.
 import { describe, expect, test } from 'vitest';
 import type { Claim } from '../../../src/domain/commands.ts';
-import { plan } from '../../support/make.ts';
+import { plan, WORKER } from '../../support/make.ts';
 import { codeOf } from '../../support/store.ts';
 import type { OpenStore } from '../contract.ts';
 import { eachTest } from './bench.ts';
@@ -80,7 +80,7 @@ export function gentleContract(open: OpenStore): void {
 
     test('paused at once, as after a restart, nothing below it goes on, not even what had begun', async () => {
       const { id, first } = await start();
-      await t.b.run({ kind: 'recover', worker: 'local', limit: 10 });
+      await t.b.run({ kind: 'recover', worker: WORKER, limit: 10 });
       await t.b.run({ kind: 'pause', jobId: id, atOnce: true });
       expect(await t.b.status(id)).toBe('paused');
       expect(await t.b.claim('once')).toEqual([]);

@@ -102,7 +102,7 @@ export function commandsOf(step: Step, world: World): Command[] {
   const leased = rows.filter((job) => job.leaseUntil !== null);
   switch (step.do) {
     case 'claim': return [{ kind: 'claim', worker: 'local', type: TYPES[step.type % TYPES.length] ?? 'noop', limit: step.limit }];
-    case 'claimAll': return TYPES.map((type) => ({ kind: 'claim', worker: 'local', type, limit: 100 }));
+    case 'claimAll': return TYPES.map((type) => ({ kind: 'claim', worker: 'elsewhere', type, limit: 100 }));
     case 'finish': {
       const ended = step.at.flatMap((at) => {
         const job = pickOne(leased, at);

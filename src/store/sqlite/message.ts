@@ -1,8 +1,9 @@
 // What tasks and reports look like on their way between the threads. A structured clone writes the name and the value of
 // every field, and nearly all of a job's are what every new job has: what each of its kind has goes as a row of values,
 // names are sent only for what is not plain, and the other side puts back the rest.
-import { type Answer, type Claim, type Command, emptyAnswer, type NewJob } from '../../domain/commands.ts';
+import { type Answer, type Claim, type Command, emptyAnswer, type Ended, type NewJob } from '../../domain/commands.ts';
 import { EMPTY_SPEC, type Job, NO_CHILDREN } from '../../domain/job.ts';
+import type { Outcome } from '../../domain/outcome.ts';
 import type { Done, Refused, Report, Sent, Task } from './writer.ts';
 
 /** How one kind of object travels: the values that always go, and the plain object that they alone make. */
@@ -62,11 +63,24 @@ function unpack<T extends object>(row: Row, form: Form<T>): T {
   return typeof last === 'object' ? Object.assign(plain, last) : plain;
 }
 
+/** Ends as columns, which cost less than a row each; of an end that is nothing but done its result goes alone. */
+interface PackedEnds { readonly ids: readonly string[]; readonly epochs: readonly number[]; readonly outcomes: readonly (Outcome | string | null)[] }
+
+const packOutcome = (outcome: Outcome): Outcome | string | null => (outcome.kind === 'done' && outcome.documents === undefined ? outcome.result : outcome);
+const unpackOutcome = (packed: Outcome | string | null): Outcome => (packed === null || typeof packed === 'string' ? { kind: 'done', result: packed } : packed);
+
+const packEnds = (ended: readonly Ended[]): PackedEnds => ({
+  ids: ended.map(({ jobId }) => jobId), epochs: ended.map(({ epoch }) => epoch), outcomes: ended.map(({ outcome }) => packOutcome(outcome)),
+});
+const unpackEnds = ({ ids, epochs, outcomes }: PackedEnds): Ended[] =>
+  ids.map((jobId, i) => ({ jobId, epoch: epochs[i] ?? 0, outcome: unpackOutcome(outcomes[i] ?? null) }));
+
 type Submit = Extract<Command, { kind: 'submit' }>;
-type PackedCommand = Exclude<Command, Submit> | readonly [jobs: readonly Row[], parentId?: string | undefined, idempotency?: Submit['idempotency']];
+type PackedCommand = Exclude<Command, Submit | { kind: 'finish' }> | PackedEnds | readonly [jobs: readonly Row[], parentId?: string | undefined, idempotency?: Submit['idempotency']];
 type PackedSent = readonly [id: number, now: number, command: PackedCommand];
 
 function packSent({ id, now, command }: Sent): PackedSent {
+  if (command.kind === 'finish') return [id, now, packEnds(command.ended)];
   if (command.kind !== 'submit') return [id, now, command];
   const jobs = command.jobs.map((job) => pack(job, NEW_JOB));
   return [id, now, command.parentId === undefined && command.idempotency === undefined ? [jobs] : [jobs, command.parentId, command.idempotency]];
@@ -74,6 +88,7 @@ function packSent({ id, now, command }: Sent): PackedSent {
 
 function unpackSent([id, now, packed]: PackedSent): Sent {
   if ('kind' in packed) return { id, now, command: packed };
+  if ('ids' in packed) return { id, now, command: { kind: 'finish', ended: unpackEnds(packed) } };
   const [jobs, parentId, idempotency] = packed;
   return { id, now, command: { kind: 'submit', jobs: jobs.map((row) => unpack(row, NEW_JOB)), parentId, idempotency } };
 }

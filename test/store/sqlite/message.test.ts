@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Claim, type Command, emptyAnswer } from '../../../src/domain/commands.ts';
 import { EMPTY_SPEC, type Job, NO_CHILDREN } from '../../../src/domain/job.ts';
+import type { Outcome } from '../../../src/domain/outcome.ts';
 import { packReport, packTask, unpackReport, unpackTask } from '../../../src/store/sqlite/message.ts';
 import type { Report, Task } from '../../../src/store/sqlite/writer.ts';
 import { NO_COUNTS, type Run, type Schedule } from '../../../src/domain/schedule.ts';
@@ -47,6 +48,11 @@ test('so does every other part of an answer, and a refusal', () => {
   expect(reported(report)).toEqual(report);
 });
 
+const OUTCOMES: readonly Outcome[] = [
+  { kind: 'done', result: null }, { kind: 'done', result: '{"kind":"fail"}' }, { kind: 'done', result: null, documents: [] },
+  { kind: 'fail', error: failure(), result: null }, { kind: 'later', delay: 5 }, { kind: 'paused' }, { kind: 'interrupted', reason: 'Stopped.', lost: true },
+];
+
 test('commands arrive as they left: submissions of every kind, and all the others', () => {
   const commands: Command[] = [
     { kind: 'submit', jobs: [plan()] },
@@ -54,6 +60,7 @@ test('commands arrive as they left: submissions of every kind, and all the other
     { kind: 'submit', jobs: [plan()], idempotency: { scope: 's', key: 'k', bodyHash: 'h' } },
     { kind: 'claim', worker: 'w', type: 'noop', limit: 3 },
     { kind: 'cancel', jobId: 'job_1', reason: undefined },
+    { kind: 'finish', ended: OUTCOMES.map((outcome, i) => ({ jobId: `job_${i}`, epoch: i + 1, outcome })) },
   ];
   const task: Task = { kind: 'commands', list: commands.map((command, id) => ({ id, command, now: START + id })) };
   expect(carried(task)).toEqual(task);

@@ -76,21 +76,27 @@ const unpackEnds = ({ ids, epochs, outcomes }: PackedEnds): Ended[] =>
   ids.map((jobId, i) => ({ jobId, epoch: epochs[i] ?? 0, outcome: unpackOutcome(outcomes[i] ?? null) }));
 
 type Submit = Extract<Command, { kind: 'submit' }>;
-type PackedCommand = Exclude<Command, Submit | { kind: 'finish' }> | PackedEnds | readonly [jobs: readonly Row[], parentId?: string | undefined, idempotency?: Submit['idempotency']];
+/** All else of a submission. Each field is asked for by name: one that is forgotten here does not compile. */
+type Rest = { readonly [K in keyof Required<Omit<Submit, 'kind' | 'jobs'>>]: Submit[K] };
+const restOf = ({ parentId, idempotency, under }: Submit): Rest | null =>
+  (parentId === undefined && idempotency === undefined && under === undefined ? null : { parentId, idempotency, under });
+
+type PackedCommand = Exclude<Command, Submit | { kind: 'finish' }> | PackedEnds | readonly [jobs: readonly Row[], rest?: Rest];
 type PackedSent = readonly [id: number, now: number, command: PackedCommand];
 
 function packSent({ id, now, command }: Sent): PackedSent {
   if (command.kind === 'finish') return [id, now, packEnds(command.ended)];
   if (command.kind !== 'submit') return [id, now, command];
   const jobs = command.jobs.map((job) => pack(job, NEW_JOB));
-  return [id, now, command.parentId === undefined && command.idempotency === undefined ? [jobs] : [jobs, command.parentId, command.idempotency]];
+  const rest = restOf(command);
+  return [id, now, rest === null ? [jobs] : [jobs, rest]];
 }
 
 function unpackSent([id, now, packed]: PackedSent): Sent {
   if ('kind' in packed) return { id, now, command: packed };
   if ('ids' in packed) return { id, now, command: { kind: 'finish', ended: unpackEnds(packed) } };
-  const [jobs, parentId, idempotency] = packed;
-  return { id, now, command: { kind: 'submit', jobs: jobs.map((row) => unpack(row, NEW_JOB)), parentId, idempotency } };
+  const [jobs, rest] = packed;
+  return { id, now, command: { kind: 'submit', jobs: jobs.map((row) => unpack(row, NEW_JOB)), ...rest } };
 }
 
 type Commands = Extract<Task, { kind: 'commands' }>;

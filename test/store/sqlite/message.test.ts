@@ -58,6 +58,7 @@ test('commands arrive as they left: submissions of every kind, and all the other
     { kind: 'submit', jobs: [plan()] },
     { kind: 'submit', jobs: [plan({ priority: 1, dueAt: null, spec: { ttl: 5 }, children: [plan(), plan({ dueAt: START })] }), plan({ input: '[1]' })], parentId: 'job_0' },
     { kind: 'submit', jobs: [plan()], idempotency: { scope: 's', key: 'k', bodyHash: 'h' } },
+    { kind: 'submit', jobs: [plan()], under: { permissionId: 1, signer: '0x1', operation: 'x' } },
     { kind: 'claim', worker: 'w', type: 'noop', limit: 3 },
     { kind: 'cancel', jobId: 'job_1', reason: undefined },
     { kind: 'finish', ended: OUTCOMES.map((outcome, i) => ({ jobId: `job_${i}`, epoch: i + 1, outcome })) },

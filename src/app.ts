@@ -6,7 +6,7 @@ import { createContainers } from './containers.ts';
 import type { Clock } from './domain/clock.ts';
 import { LOCAL_WORKER } from './domain/job.ts';
 import { createEgress } from './handlers/egress/client.ts';
-import { checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
+import { checkHeaders, checkUrl, type EgressPolicy } from './handlers/egress/guard.ts';
 import type { Registry } from './handlers/handler.ts';
 import { expandUrl, inputsFor } from './handlers/inputs.ts';
 import { createEvaluationTypes } from './handlers/evaluation/registry.ts';
@@ -144,13 +144,14 @@ export async function startApp({ config, clock: machine, log, version, onFailure
     const verdict = checkUrl(expandUrl(url, 'job_00000000000000000000000000', tools.url), policy);
     return verdict.ok ? null : verdict.message;
   };
+  const refuse = { url: refuseUrl, headers: (headers: Readonly<Record<string, string>>): string | null => checkHeaders(headers)?.message ?? null };
   const inputs = inputsFor(config.containers);
   const server = buildServer({
     store, jobs, schedules, waiters, artifacts, metrics, clock, policies, log, version, inputs, capacity: dispatcher,
     phase: () => phase, degraded: () => containers?.degraded() ?? [], debug: config.debug, allowedHosts: config.allowedHosts, maxConnections: config.maxConnections, ...(http === undefined ? {} : { limits: http }),
-    refuseUrl, words, otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
+    refuseUrl, words, otherSubmit: experimentSubmitOf(evaluations, refuse, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
     envelopes: [...aitpEnvelopes, operationsEnvelope],
-    routes: [(app) => registerStreams(app, { streams, store, words }), (app) => registerAitpSchedules(app, { store, schedules, clock }), (app) => registerEvaluation(app, evaluations, refuseUrl),
+    routes: [(app) => registerStreams(app, { streams, store, words }), (app) => registerAitpSchedules(app, { store, schedules, clock }), (app) => registerEvaluation(app, evaluations, refuse),
       (app) => registerOperations(app, { store, jobs, inputs, clock, streams, artifacts, logs: logReader(store), wallet, isOpen: config.debug })],
   });
 

@@ -63,7 +63,7 @@ export function refusalOf(issues: readonly Issue[], part: string): Refusal {
   const first = errors[0];
   const at = first?.pointer === '#' ? 'the body' : (first?.pointer ?? first?.parameter ?? '');
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
-  return new Refusal(shape ? 'invalid_request' : 'invalid', `In the ${WHERE[part] ?? part}: ${at} ${first?.detail ?? 'is not valid'}${more}.`, { errors });
+  return new Refusal(shape ? 'invalid_request' : 'invalid', `In the ${WHERE[part] ?? part}: ${at} ${(first?.detail ?? 'is not valid').replace(/\.$/, '')}${more}.`, { errors });
 }
 
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => (data) => {

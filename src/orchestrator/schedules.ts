@@ -96,6 +96,7 @@ export class Schedules {
   /** Runs for the instants of a range that have none. */
   async backfill(id: string, from: number, to: number, overlap: 'allow' | 'buffer_all'): Promise<{ readonly schedule: Schedule; readonly runs: readonly Run[]; readonly instants: number }> {
     const { schedule: { spec } } = await this.get(id);
+    if (from > to) throw new DomainError('invalid', 'The range of a backfill ends before it begins.', { hint: 'Let "from" be the earlier of the two.' });
     if (to > this.#clock.now()) throw new DomainError('invalid', 'The range of a backfill ends in the future.', { hint: 'What is to come runs by itself.' });
     const instants = await this.times.between({ cron: spec.cron, timezone: spec.timezone }, from, to, BACKFILL_MAX, this.#turn);
     if (instants.length > BACKFILL_MAX) throw new DomainError('invalid', `The range has more than ${BACKFILL_MAX} instants.`, { hint: 'Backfill it in parts.' });

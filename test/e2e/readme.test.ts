@@ -1,4 +1,4 @@
-// A newcomer's first minutes: the README's commands, taken from the page as they stand.
+// A newcomer's first minutes: the commands of the README and of pages it links, taken as they stand.
 import { spawn, type ChildProcess, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = new URL('../../', import.meta.url).pathname;
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
-const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1]!.trim());
-const [install, submit, watch, using] = blocks as [string, string, string, string];
+const blocksOf = (page: string): string[] => [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1]!.trim());
+const commands = (path: string): string[] => blocksOf(readFileSync(join(root, path), 'utf8'));
+const [install, submit, watch, using] = blocksOf(readme) as [string, string, string, string];
 
 /** A network of its own, so that port 8000 is free whatever runs here. */
 const isolated = spawnSync('unshare', ['-n', 'true']).status === 0;
@@ -73,10 +74,25 @@ describe('the README', () => {
     const seen = await run(`${using}\necho; echo done`, /\ndone\n/);
     expect(seen).toContain('"tags":["demo"]');
     expect(seen).toMatch(/"jobs":\[\{"id":"job_/);
-    expect(seen).toMatch(/"status":"failed","runnable":false.*"status":"queued"/s); // explained, and then given another life
+    expect(seen).toContain('"code":"delayed"'); // explained
+    expect(seen).toMatch(/"id":"job_[^\n]*"status":"queued"[^\n]*"outcome":"failed"/); // given another life
+  });
+
+  test('the commands of the pages on schedules and evaluation work as they stand', async () => {
+    const [schedule] = commands('docs/schedules.md');
+    const [first, experiment, own] = commands('docs/evaluation.md');
+    const seen = await run(`cd ${folder}\n${schedule}\n${first}\n${experiment}\n${own}\necho; echo pages done`, /\npages done\n/);
+    expect(seen).toContain('"code":"waiting"');
+    expect(seen).toContain('"kind":"trigger"');
+    expect(seen).toContain('"passFailStatus":"passed"');
+    expect(seen).toMatch(/"type":"job:complete".*"passed":1,"failed":0,"errors":0/);
+    expect(seen).toContain('"headerNames":["authorization"]');
+    expect(seen).toContain('"hasKey":true');
+    expect(seen).not.toContain('"type":"/docs#'); // no refusal
+    expect(readFileSync(join(folder, 'report.html'), 'utf8')).toContain('Nightly');
   });
 
   test('every relative link leads somewhere', () => {
-    for (const [, path] of readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) expect(() => readFileSync(join(root, path!)), path).not.toThrow();
+    for (const [, path] of readme.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) expect(() => readFileSync(join(root, path!)), path).not.toThrow();
   });
 });

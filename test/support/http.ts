@@ -5,7 +5,7 @@ import type { Claim } from '../../src/domain/commands.ts';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import { Artifacts } from '../../src/orchestrator/artifacts.ts';
 import { INPUTS } from '../../src/handlers/inputs.ts';
-import { checkUrl } from '../../src/handlers/egress/guard.ts';
+import { checkHeaders, checkUrl } from '../../src/handlers/egress/guard.ts';
 import { aitpEnvelopes } from '../../src/http/aitp/envelope.ts';
 import { registerAitpSchedules } from '../../src/http/aitp/schedules.ts';
 import type { HttpDeps, Phase } from '../../src/http/deps.ts';
@@ -92,11 +92,12 @@ export async function httpBench(options: HttpBenchOptions = {}): Promise<HttpBen
     const verdict = checkUrl(url.replaceAll('$ARENA$', 'http://127.0.0.1:8000').replaceAll('$JOB$', 'job'), { allowLoopback: true, allowCidrs: [] });
     return verdict.ok ? null : verdict.message;
   };
+  const refuse = { url: refuseUrl, headers: (headers: Readonly<Record<string, string>>): string | null => checkHeaders(headers)?.message ?? null };
   const more = options.extend?.({ store, jobs, clock }) ?? {};
   const app = buildServer({
     store, waiters, artifacts: new Artifacts(options.artifacts ?? '/nonexistent'), metrics, capacity, clock, policies, jobs, schedules, inputs: INPUTS, words, refuseUrl,
-    otherSubmit: experimentSubmitOf(evaluations, refuseUrl, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
-    envelopes: [...aitpEnvelopes, ...(more.envelopes ?? [])], routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock }), (scope) => registerEvaluation(scope, evaluations, refuseUrl), ...(more.routes ?? [])],
+    otherSubmit: experimentSubmitOf(evaluations, refuse, async (id) => fullJobText({ store, policies, words }, await jobs.get(id), await store.lastSeq())),
+    envelopes: [...aitpEnvelopes, ...(more.envelopes ?? [])], routes: [(scope) => registerAitpSchedules(scope, { store, schedules, clock }), (scope) => registerEvaluation(scope, evaluations, refuse), ...(more.routes ?? [])],
     log: createLogger({ level: 'info', stream: { write: (line: string) => { logged.push(line); } } }),
     phase: () => bench.phase, version: '0.0.0', debug: options.debug ?? false, allowedHosts: options.allowedHosts ?? null, maxConnections: options.maxConnections ?? 1_000,
   });

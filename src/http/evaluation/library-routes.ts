@@ -14,7 +14,8 @@ import {
   agentBody, docParams, documentSchema, encodeCursor, experimentBody, exportQuery, importBodies, importedSchema, modelBody, pageQuery, pageSchema, removedSchema, testCaseBody, versionQuery,
 } from './schemas.ts';
 
-export type RefuseUrl = (url: string) => string | null;
+/** Why a job may not call this URL, or send these headers; null if it may. */
+export interface Refuse { url(url: string): string | null; headers(headers: Readonly<Record<string, string>>): string | null }
 
 interface Kind<B extends z.ZodType> {
   readonly kind: LibraryKind;
@@ -24,14 +25,17 @@ interface Kind<B extends z.ZodType> {
   readonly one: string;
   readonly body: B;
   /** @throws Refusal */
-  entry(body: z.output<B>, refuseUrl: RefuseUrl): Entry;
+  entry(body: z.output<B>, refuse: Refuse): Entry;
   show?(body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
 }
 
-const checked = (url: string | undefined, pointer: string, refuseUrl: RefuseUrl): void => {
-  const refused = url === undefined ? null : refuseUrl(url);
-  if (refused !== null) throw new Refusal('invalid', `${pointer} may not be called: ${refused}`, { errors: [{ pointer, detail: refused }] });
-};
+/** What would end each run is refused when it is stored. @throws Refusal */
+export function checkCall({ url, headers }: { readonly url: string | undefined; readonly headers: Readonly<Record<string, string>> | undefined }, at: { readonly url: string; readonly headers: string }, code: 'invalid' | 'invalid_request', refuse: Refuse): void {
+  const badUrl = url === undefined ? null : refuse.url(url);
+  if (badUrl !== null) throw new Refusal(code, `${at.url} may not be called: ${badUrl}`, { errors: [{ pointer: at.url, detail: badUrl }] });
+  const badHeaders = headers === undefined ? null : refuse.headers(headers);
+  if (badHeaders !== null) throw new Refusal(code, `${at.headers} may not be sent: ${badHeaders}`, { errors: [{ pointer: at.headers, detail: badHeaders }] });
+}
 const names = (values: Readonly<Record<string, string>> | undefined): string[] => Object.keys(values ?? {});
 const some = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
@@ -48,15 +52,16 @@ const EXPERIMENTS: Kind<typeof experimentBody> = {
 };
 const AGENTS: Kind<typeof agentBody> = {
   kind: 'agent', path: 'agents', key: 'agents', one: 'agent', body: agentBody,
-  entry({ key, name, headers, ...rest }, refuseUrl) {
-    checked(rest.endpoint, '#/endpoint', refuseUrl);
+  entry({ key, name, headers, ...rest }, refuse) {
+    checkCall({ url: rest.endpoint, headers }, { url: '#/endpoint', headers: '#/headers' }, 'invalid', refuse);
     return { id: key, name: name ?? key, body: { ...some(rest), ...(headers === undefined ? {} : { headerNames: names(headers) }) }, ...(headers === undefined ? {} : { secret: { headers } }) };
   },
 };
 const MODELS: Kind<typeof modelBody> = {
   kind: 'model', path: 'models', key: 'models', one: 'model', body: modelBody,
-  entry({ id, name, apiKey, headers, ...rest }, refuseUrl) {
-    checked(rest.baseUrl, '#/baseUrl', refuseUrl);
+  entry({ id, name, apiKey, headers, ...rest }, refuse) {
+    checkCall({ url: rest.baseUrl, headers }, { url: '#/baseUrl', headers: '#/headers' }, 'invalid', refuse);
+    if (apiKey !== undefined) checkCall({ url: undefined, headers: { authorization: `Bearer ${apiKey}` } }, { url: '', headers: '#/apiKey' }, 'invalid', refuse);
     const secret = { ...(apiKey === undefined ? {} : { apiKey }), ...(headers === undefined ? {} : { headers }) };
     return { id, name: name ?? id, body: { ...some(rest), hasKey: apiKey !== undefined, headerNames: names(headers) }, ...(apiKey === undefined && headers === undefined ? {} : { secret }) };
   },
@@ -91,11 +96,11 @@ export const fileAnswers = (item: z.ZodType): ReturnType<typeof answers> => ({
 });
 export const EXPORT_TYPES = { json: 'application/json; charset=utf-8', jsonl: 'application/x-ndjson; charset=utf-8' } as const;
 
-export function registerLibrary(instance: FastifyInstance, library: Library, refuseUrl: RefuseUrl): void {
-  for (const kind of [CASES, EXPERIMENTS, AGENTS, MODELS]) registerKind(instance, kind as unknown as Kind<z.ZodType>, library, refuseUrl);
+export function registerLibrary(instance: FastifyInstance, library: Library, refuse: Refuse): void {
+  for (const kind of [CASES, EXPERIMENTS, AGENTS, MODELS]) registerKind(instance, kind as unknown as Kind<z.ZodType>, library, refuse);
 }
 
-function registerKind(instance: FastifyInstance, spec: Kind<z.ZodType>, library: Library, refuseUrl: RefuseUrl): void {
+function registerKind(instance: FastifyInstance, spec: Kind<z.ZodType>, library: Library, refuse: Refuse): void {
   const app = instance.withTypeProvider<ZodTypeProvider>();
   const { kind, path, key, one } = spec;
   const tags = ['Evaluation'];
@@ -114,7 +119,7 @@ function registerKind(instance: FastifyInstance, spec: Kind<z.ZodType>, library:
   app.post(base, {
     schema: { operationId: `create${single}`, tags, summary: `Store ${one === 'experiment' || one === 'agent' ? 'an' : 'a'} ${one}`, body: spec.body, response: answers({ 201: ['As it was stored', documentSchema] }, 409, ...writes) },
   }, async ({ body }, reply) => {
-    const [id = ''] = await library.save(kind, [spec.entry(body, refuseUrl)], 'create');
+    const [id = ''] = await library.save(kind, [spec.entry(body, refuse)], 'create');
     const stored = await library.find(kind, id);
     if (stored === null) throw new DomainError('conflict', `The ${one} ${id} was stored, and deleted by somebody else before it could be shown.`, { hint: 'Store it again if it is wanted.' });
     reply.header('location', `${base}/${id}`);
@@ -141,7 +146,7 @@ function registerKind(instance: FastifyInstance, spec: Kind<z.ZodType>, library:
         operationId: `import${name}`, tags, summary: `Store many ${one}s, all or none`, description: 'What has an id that is known becomes its newest version.',
         body: importBodies[path] as z.ZodType, response: answers({ 200: ['Ids in the order they were sent', importedSchema] }, ...writes),
       },
-    }, async ({ body }, reply) => send(reply, { ids: await library.save(kind, (body as unknown[]).map((item) => spec.entry(item, refuseUrl)), 'keep') }));
+    }, async ({ body }, reply) => send(reply, { ids: await library.save(kind, (body as unknown[]).map((item) => spec.entry(item, refuse)), 'keep') }));
     done();
   });
 
@@ -152,7 +157,7 @@ function registerKind(instance: FastifyInstance, spec: Kind<z.ZodType>, library:
   app.put(`${base}/:id`, {
     schema: { operationId: `replace${single}`, tags, summary: kind === 'test_case' ? 'Make a new version of a test case' : `Replace ${one === 'model' ? 'a' : 'an'} ${one}`, params: docParams, body: spec.body, response: answers({ 200: ['As it is now', documentSchema] }, 404, ...writes) },
   }, async ({ params, body }, reply) => {
-    const entry = spec.entry(body, refuseUrl);
+    const entry = spec.entry(body, refuse);
     if (entry.id !== undefined && entry.id !== params.id) throw refusalOf([{ code: 'custom', path: [kind === 'agent' ? 'key' : 'id'], message: `differs from the ${params.id} of the path`, input: entry.id }], 'body');
     await library.save(kind, [{ ...entry, id: params.id }], 'update');
     return send(reply, showDocument(await library.get(kind, params.id)));

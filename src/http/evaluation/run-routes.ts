@@ -16,7 +16,7 @@ import { answers } from '../answers.ts';
 import { Refusal } from '../problem.ts';
 import { refusalOf } from '../validate.ts';
 import type { OtherSubmit } from '../words.ts';
-import { EXPORT_TYPES, exported, fileAnswers, IMPORT_LIMIT, type RefuseUrl } from './library-routes.ts';
+import { checkCall, EXPORT_TYPES, exported, fileAnswers, IMPORT_LIMIT, type Refuse } from './library-routes.ts';
 import { addLinesParser } from './lines.ts';
 import {
   comparisonQuery, comparisonSchema, docParams, encodeCursor, experimentSubmit, figuresSchema, htmlQuery, importedSchema, judgeAnswer, judgeBody, pageSchema, rejudgeBody, removedSchema,
@@ -39,7 +39,7 @@ function whenGone(reply: FastifyReply): AbortSignal {
  * The seed posts experiments to the path of native jobs. Its body is known by `experimentId`, which no native body has; it is
  * taken before the native schema looks at it, so neither body's rules (and messages) are loosened for the other.
  */
-export function experimentSubmitOf(evaluations: Evaluations, refuseUrl: RefuseUrl, show: (jobId: string) => Promise<string>): OtherSubmit {
+export function experimentSubmitOf(evaluations: Evaluations, refuse: Refuse, show: (jobId: string) => Promise<string>): OtherSubmit {
   return {
     mark: 'experimentId', schema: experimentSubmit,
     async take(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -49,8 +49,7 @@ export function experimentSubmitOf(evaluations: Evaluations, refuseUrl: RefuseUr
         throw new Refusal('invalid_request', refusal.message, refusal.errors === undefined ? {} : { errors: refusal.errors }); // the contract: 400 for every bad config
       }
       const { experimentId, runConfig } = checked.data;
-      const refused = runConfig.agentEndpoint === undefined ? null : refuseUrl(runConfig.agentEndpoint);
-      if (refused !== null) throw new Refusal('invalid_request', `#/runConfig/agentEndpoint may not be called: ${refused}`, { errors: [{ pointer: '#/runConfig/agentEndpoint', detail: refused }] });
+      checkCall({ url: runConfig.agentEndpoint, headers: runConfig.headers }, { url: '#/runConfig/agentEndpoint', headers: '#/runConfig/headers' }, 'invalid_request', refuse);
       const { job } = await evaluations.runs.submit(experimentId, runConfig as RunConfig);
       reply.header('location', `/api/jobs/${job.id}`);
       return sendText(reply, await show(job.id), 201);

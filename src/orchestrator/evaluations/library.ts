@@ -69,7 +69,7 @@ export class Library {
 
   async get(kind: DocumentKind, id: string, version?: number): Promise<StoredDocument> {
     const found = await this.#store.document(kind, id, version);
-    if (found === null) throw new DomainError('not_found', `There is no ${kind.replace('_', ' ')} ${id}${version === undefined ? '' : ` in version ${version}`}.`, { hint: 'The list of them names those there are.' });
+    if (found === null) throw new DomainError('not_found', `There is no ${kind.replace('_', ' ')} ${id}${version === undefined ? '' : ` in version ${version}`}.`, { hint: `GET /api/eval/${kind.replace('_', '-')}s lists those there are.` });
     return found;
   }
 

@@ -49,6 +49,9 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Row>> = {
   unavailable: { status: 503, title: 'The server is starting, stopping or has failed', hint: 'Try again after the seconds in Retry-After; GET /ready tells why.' },
 };
 
+/** For an envelope that has no list of errors to point to. */
+export const hintWithoutErrors = ({ hint }: { readonly hint: string }): string => (hint === PROBLEMS.invalid.hint ? PROBLEMS.invalid_request.hint : hint);
+
 /** For whoever runs the server; the client is told which part. */
 export const FILE_DAMAGED = 'the database file is damaged: keep it, and restore the newest backup beside it';
 

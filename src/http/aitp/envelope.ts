@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { RefusalSchema } from '../answers.ts';
 import type { Envelope } from '../deps.ts';
-import type { Problem } from '../problem.ts';
+import { hintWithoutErrors, type Problem } from '../problem.ts';
 
 /** Tasks and their schedules; the agents' own prefix is another one of this dialect. */
 export const PREFIX = '/aitp/';
@@ -17,7 +17,7 @@ function statusOf({ code, status, errors }: Problem): number {
 }
 
 function render(problem: Problem): { status: number; contentType: string; text: string } {
-  const detail = problem.status === 404 ? problem.detail : `${problem.detail} ${problem.hint}`;
+  const detail = problem.status === 404 ? problem.detail : `${problem.detail} ${hintWithoutErrors(problem)}`;
   return { status: statusOf(problem), contentType: JSON_TYPE, text: JSON.stringify({ detail }) };
 }
 

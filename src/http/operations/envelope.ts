@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { RefusalSchema } from '../answers.ts';
 import type { Envelope } from '../deps.ts';
-import { type Problem, type ProblemCode, PROBLEMS } from '../problem.ts';
+import { hintWithoutErrors, type Problem, type ProblemCode } from '../problem.ts';
 
 export const PREFIX = '/api/v1/';
 
@@ -34,8 +34,7 @@ function render(problem: Problem): { status: number; contentType: string; text: 
   const code = CODE[problem.code];
   const field = fieldOf(problem);
   const error_code = code === 'VALIDATION_ERROR' && field !== null ? `${code}_${field.toUpperCase().replace(/[^A-Z0-9]+/g, '_').slice(0, 80)}` : code;
-  const hint = problem.hint === PROBLEMS.invalid.hint ? '' : ` ${problem.hint}`; // it points to a list that this envelope has no room for
-  return { status: statusOf(problem.status), contentType: JSON_TYPE, text: JSON.stringify({ detail: { kind: 'Error', detail: `${problem.detail}${hint}`, error_code, field } }) };
+  return { status: statusOf(problem.status), contentType: JSON_TYPE, text: JSON.stringify({ detail: { kind: 'Error', detail: `${problem.detail} ${hintWithoutErrors(problem)}`, error_code, field } }) };
 }
 
 export const operationsEnvelope: Envelope = { prefix: PREFIX, headers: ANY_ORIGIN, render };

@@ -168,3 +168,8 @@ test('more than the writer can take is refused with Retry-After, and what was ac
   expect((await own.get('/api/jobs')).jobs).toHaveLength(10 - refused.length);
   await own.close();
 });
+
+test('a refusal that brings a sentence of its own ends with one full stop', async () => {
+  const answer = await bench.inject({ method: 'POST', url: '/api/jobs', payload: { type: 'request', input: { url: 'https://a.example/', headers: { host: 'b' } } } });
+  expect(answer.json().detail).toMatch(/leave it out\.$/);
+});

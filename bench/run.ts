@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { containers } from './goals/containers.ts';
 import type { Context } from './goals/context.ts';
 import { depth } from './goals/deep.ts';
 import { goal5 } from './goals/depth.ts';
@@ -34,6 +35,7 @@ const GOALS: Readonly<Record<string, { title: string; run: (context: Context) =>
   depth: { title: 'Depth: millions queued, a hundred thousand delayed, children and events', run: depth },
   schedules: { title: 'Schedules: 10,000 due in the same minute', run: schedules },
   evaluation: { title: 'Evaluation: overhead of a case, and many streams at once', run: evaluation },
+  containers: { title: 'Containers: 200 MB from one and from ten, and how late a line is seen', run: containers },
   writer: { title: 'The writer in a thread against the same writer on the main thread', run: writer },
 };
 

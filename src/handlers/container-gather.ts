@@ -53,11 +53,11 @@ class Open {
   /** Its first bytes as a piece; the rest stays. */
   close(at: number): Piece {
     const isWhole = at <= this.lineEnd;
-    const piece: Piece = { stream: this.stream, bytes: this.buffer.subarray(0, at), count: this.count, continues: this.continues, open: !isWhole || at < this.lineEnd };
-    const rest = this.buffer.subarray(at, this.length);
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(BUFFER_MIN, rest.length * 2));
-    rest.copy(this.buffer);
-    this.length = rest.length;
+    const bytes = Buffer.allocUnsafeSlow(at); // exact: pieces wait, and what they are cut from is used again
+    this.buffer.copy(bytes, 0, 0, at);
+    const piece: Piece = { stream: this.stream, bytes, count: this.count, continues: this.continues, open: !isWhole || at < this.lineEnd };
+    this.buffer.copyWithin(0, at, this.length);
+    this.length -= at;
     this.lineEnd = 0;
     this.count = 0;
     this.continues = !isWhole;

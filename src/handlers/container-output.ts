@@ -149,8 +149,9 @@ export class Output {
     const chunks: Keep['chunks'][number][] = [];
     for (const piece of pieces) {
       const { stream, bytes, count, continues, open } = piece;
-      // A copy of its own: what crosses to the writer takes the whole buffer along that it is a part of.
-      chunks.push({ stream, bytes: new Uint8Array(this.#o.masker.mask(bytes)), offset: this.#cap.totals.lines, count, continues, open });
+      const masked = this.#o.masker.mask(bytes);
+      // What crosses to the writer takes the whole buffer along that it is a part of; a piece is one of its own.
+      chunks.push({ stream, bytes: masked === bytes ? bytes : new Uint8Array(masked), offset: this.#cap.totals.lines, count, continues, open });
       this.#cap = add(this.#cap, { bytes: bytes.length, lines: count });
       this.#advance(piece);
     }

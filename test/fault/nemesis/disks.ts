@@ -56,6 +56,14 @@ function unmount(path: string): void {
   }
 }
 
+/** Somebody's copy of the mount, in a namespace of their own, keeps the file system alive: it would come back as it is. */
+function released(device: string): void {
+  for (let tries = 1; run('losetup', '-n', '-O', 'NAME', '-j', device) !== ''; tries++) {
+    if (tries === UMOUNT_TRIES) throw new Error(`${device} is unmounted here, and somebody else's copy of the mount keeps it`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, UMOUNT_EVERY);
+  }
+}
+
 /** For the end of the harness: what still uses it keeps it until it ends too. */
 function abandon(path: string): void {
   try {
@@ -128,6 +136,7 @@ export async function mountFailing(folder: string, path: string, { journal }: { 
     remount() {
       unmount(path);
       isMounted = false;
+      released(device);
       repair(device);
       mount();
     },

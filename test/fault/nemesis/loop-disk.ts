@@ -15,6 +15,11 @@ const run = promisify(execFile);
 const IMAGE_BYTES = 256 * 1024 * 1024;
 /** A process that was killed lets go of its files a moment after it is gone. */
 const UMOUNT_TRIES = 100;
+/**
+ * And who copied our mounts meanwhile (a container, a test in a namespace of its own) keeps the file system alive, as broken as
+ * it is: to mount the image again is to get that one back (seen: a shut-down one, on which no file opens). Half a minute.
+ */
+const RELEASE_TRIES = 1_500;
 const UMOUNT_EVERY = 20;
 /** FS_IOC_SHUTDOWN = _IOR('X', 125, __u32), flag 2 = NOLOGFLUSH: from here on nothing reaches the image, not even the journal. By perl because every Debian has it. */
 const CUT = 'open(my $at, "<", $ARGV[0]) or die "open: $!"; my $flag = pack("L", 2); defined(ioctl($at, 0x8004587D, $flag)) or die "ioctl: $!"';
@@ -95,11 +100,15 @@ export class LoopDisk {
     for (let i = 1; ; i++) {
       try {
         await run('umount', [this.#at]);
-        return;
+        break;
       } catch (error) {
         if (i === UMOUNT_TRIES) throw error;
-        await new Promise((resolve) => { setTimeout(resolve, UMOUNT_EVERY); });
+        await pause();
       }
+    }
+    for (let i = 1; (await run('losetup', ['-n', '-O', 'NAME', '-j', this.#image])).stdout !== ''; i++) {
+      if (i === RELEASE_TRIES) throw new Error(`${this.#image} is unmounted here, and somebody else's copy of the mount keeps it`);
+      await pause();
     }
   }
 
@@ -135,4 +144,5 @@ export class LoopDisk {
   }
 }
 
+const pause = (): Promise<void> => new Promise((resolve) => { setTimeout(resolve, UMOUNT_EVERY); });
 const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

@@ -9,8 +9,10 @@ import { GRACE_DEFAULT } from './container-input.ts';
 import { type Cursor, Output, type OutputOptions } from './container-output.ts';
 import type { Masker } from './container-secrets.ts';
 
-/** A followed log ends by itself when the container has; one that does not is closed, and the rest is read without following. */
-const FOLLOW_GRACE = 1_000;
+/** A followed log ends by itself when the container has; one that is silent so long, ms, is closed, and the rest is read without following. */
+const FOLLOW_SILENCE = 500;
+/** Output that is still being read so long, ms, after it was stopped is left: an engine hands out some 30,000 lines a second. */
+const READ_AFTER_STOP = 10_000;
 /** A log that ended while the container runs is followed again. */
 const AGAIN = 500;
 /** KILL ends a process at once, unless it waits for a disk; longer than this nobody does. */
@@ -49,6 +51,8 @@ export class Watch {
   readonly #over = new AbortController();
   readonly #exited = new AbortController();
   readonly #overLimit = new AbortController();
+  /** Aborted when it was asked to end and all that is left is reading: what was not read yet is left. */
+  readonly #enough = new AbortController();
   /** Handed on to the output so far; of standard output also to the agent's answer. */
   #read: Record<Stream, number>;
   #judged = 0;
@@ -81,7 +85,7 @@ export class Watch {
       });
       const following = this.#follow().catch((error: unknown) => { if (!isMissing(error)) this.#fail(error); });
       await ending;
-      await this.#atMost(FOLLOW_GRACE, following);
+      await following;
       this.#throwFailure();
       const isComplete = this.#overLimit.signal.aborted ? false : await this.#drain();
       await this.output.end();
@@ -109,7 +113,7 @@ export class Watch {
 
   async #follow(): Promise<void> {
     while (!this.#exited.signal.aborted && !this.#over.signal.aborted) {
-      const signal = AbortSignal.any([this.#over.signal, this.#overLimit.signal]);
+      const signal = AbortSignal.any([this.#over.signal, this.#overLimit.signal, this.#enough.signal]);
       await this.#readLogs(true, signal);
       if (this.#overLimit.signal.aborted) return;
       await this.#pause(AGAIN, this.#exited.signal);
@@ -119,8 +123,8 @@ export class Watch {
   /** After the end, once from the beginning: what a follower was not handed is there. */
   async #drain(): Promise<boolean> {
     try {
-      await this.#readLogs(false, this.#over.signal);
-      return true;
+      await this.#readLogs(false, AbortSignal.any([this.#over.signal, this.#enough.signal]));
+      return !this.#enough.signal.aborted;
     } catch (error) {
       if (isMissing(error)) return false;
       throw error;
@@ -134,12 +138,25 @@ export class Watch {
     const logs = await this.#o.docker.logs(this.#o.id, { follow, signal });
     const cut = (): void => { logs.destroy(); };
     signal.addEventListener('abort', cut, { once: true });
-    if (follow) this.#exited.signal.addEventListener('abort', () => { this.#o.clock.after(FOLLOW_GRACE / 2, cut); }, { once: true });
+    let chunks = 0;
+    let isWaiting = false;
+    const cutWhenSilent = (): void => {
+      const before = chunks;
+      this.#o.clock.after(FOLLOW_SILENCE, () => {
+        if (logs.destroyed) return;
+        if (chunks === before && !isWaiting) cut();
+        else cutWhenSilent();
+      });
+    };
+    if (follow) this.#exited.signal.addEventListener('abort', cutWhenSilent, { once: true });
     try {
       for await (const chunk of logs as AsyncIterable<Buffer>) {
+        chunks += 1;
         if (this.#o.tty) take('stdout', chunk);
         else parser.push(chunk);
+        isWaiting = true;
         if (this.output.isFull) await this.output.room();
+        isWaiting = false;
         if (signal.aborted) return;
       }
     } catch (error) {
@@ -170,8 +187,15 @@ export class Watch {
     }
   }
 
-  /** TERM, a while, KILL, a moment; then it is removed, which waits for nothing. */
+  /** What is asked to end is brought to its end; then what it said is read, for a while. */
   async #stop(): Promise<void> {
+    await this.#bringDown();
+    await this.#pause(READ_AFTER_STOP, this.#over.signal);
+    this.#enough.abort();
+  }
+
+  /** TERM, a while, KILL, a moment; then it is removed, which waits for nothing. */
+  async #bringDown(): Promise<void> {
     const { docker, id, grace = GRACE_DEFAULT } = this.#o;
     if (this.#exited.signal.aborted) return;
     const state = await docker.inspect(id);
@@ -197,10 +221,5 @@ export class Watch {
       const cancel = this.#o.clock.after(ms, resolve);
       for (const signal of [until, this.#over.signal]) signal.addEventListener('abort', () => { cancel(); resolve(); }, { once: true });
     });
-  }
-
-  async #atMost(ms: number, work: Promise<void>): Promise<void> {
-    const timer = new AbortController();
-    await Promise.race([work.finally(() => timer.abort()), this.#pause(ms, timer.signal)]);
   }
 }

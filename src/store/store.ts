@@ -193,7 +193,7 @@ export interface Store extends ScheduleReads {
   /** Forgets idempotency keys older than the instant; at most `limit`. Returns how many. */
   forgetKeys(before: number, limit: number): Promise<number>;
 
-  /** Of this file, made with it: names what belongs to it elsewhere. */
+  /** Of this file at this place: names what belongs to it elsewhere. A copy at another place is another instance. */
   instance(): Promise<string>;
 
   /** When the newest event was written, or null. */

@@ -1,9 +1,10 @@
 // A real engine for tests, and a server in a process of its own that uses it. Where no engine can be had the tests are
 // skipped aloud; in CI that is a failure.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { instanceAt } from '../../src/store/sqlite/ids.ts';
 import { ROOT, ServerProcess } from '../fault/server.ts';
 
 export const IMAGE = 'muster-demo:latest';
@@ -24,7 +25,6 @@ export const hasEngine: boolean = findEngine();
 
 export const docker = (...args: string[]): string => execFileSync('docker', args, { encoding: 'utf8', timeout: 60_000 }).trim();
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Job = { id: string; status: string; error: { code: string; message: string } | null; result: any; attempt: number; attempts: any[]; startedAt: string | null; endedAt: string | null };
 
 export class Bench {
@@ -118,11 +118,12 @@ export class Bench {
     if (left.length > 0) throw new Error(`${left.length} containers were left behind`);
   }
 
-  async owner(): Promise<string> {
+  /** The label of a server on this database, or on a copy of it. */
+  async owner(at = this.db): Promise<string> {
     const { default: Database } = await import('better-sqlite3');
-    const db = new Database(this.db, { readonly: true });
+    const db = new Database(at, { readonly: true });
     try {
-      return db.prepare("SELECT value FROM meta WHERE name = 'instance'").pluck().get() as string;
+      return instanceAt(db.prepare("SELECT value FROM meta WHERE name = 'instance'").pluck().get() as string, realpathSync(at));
     } finally {
       db.close();
     }

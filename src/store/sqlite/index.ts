@@ -11,6 +11,7 @@ import { type Core, openCore } from './core.ts';
 import { DocumentReader } from './document-table.ts';
 import type { EngineOptions } from './engine.ts';
 import { type PackedReport, packTask, unpackReport } from './message.ts';
+import { instanceAt } from './ids.ts';
 import { openReader, preparePath, takeOwnership } from './open.ts';
 import { Reader } from './reader.ts';
 import { ScheduleReader } from './schedule-reader.ts';
@@ -201,7 +202,7 @@ export async function openStore(options: StoreOptions): Promise<SqliteStore> {
     nextSchedule: () => read(() => schedules.next()),
     schedulesAhead: (now, limit) => read(() => schedules.ahead(now, limit)),
     scheduleCounts: () => read(() => schedules.counts()),
-    instance: () => read(() => reader.instance()),
+    instance: () => read(() => instanceAt(reader.instance(), path)),
     newestAt: () => read(() => reader.newestAt()),
     shift: (by) => (health === 'failed' || closing !== null ? Promise.reject(unavailable()) : new Promise((resolve, reject) => {
       flush(); // what was sent before goes before

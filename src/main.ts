@@ -1,29 +1,14 @@
 // The process: environment in, listen, stop on a signal, exit code out. Started by start.mjs, which checks Node's version.
-import { readFileSync, statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { type App, startApp } from './app.ts';
 import { ConfigError, readConfig } from './config.ts';
+import { EXIT, refusedStart } from './refused-start.ts';
 import { systemClock } from './runtime/system-clock.ts';
-import { AlreadyOwned } from './store/sqlite/index.ts';
 import { createLogger } from './telemetry/logger.ts';
-
-/** From sysexits.h, so that a supervisor can tell a wrong setting (do not restart) from a failed disk (do). */
-const EXIT = { damaged: 65, software: 70, ownedElsewhere: 73, io: 74, config: 78 } as const;
 
 function say(code: number, message: string): never {
   process.stderr.write(`${message}\n`);
   process.exit(code);
-}
-
-/** What opening writes at most: a log and its index. SQLite does not say that it was for want of room. */
-const OPENING_BYTES = 256 * 1024;
-function hasRoom(path: string): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize >= OPENING_BYTES;
-  } catch {
-    return true; // no folder: something else is wrong
-  }
 }
 
 function config() {
@@ -85,20 +70,8 @@ try {
   if (settings.egressAllow.cidrs.length + settings.egressAllow.ports.length > 0) log.warn({ ...settings.egressAllow }, 'Outbound calls may reach these besides the public addresses');
   if (toldAt !== null) stop();
 } catch (error) {
-  if (error instanceof ConfigError) say(EXIT.config, error.message);
-  if (error instanceof AlreadyOwned) say(EXIT.ownedElsewhere, error.message);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (error instanceof Error && (code === 'MUSTER_DAMAGED' || code === 'MUSTER_SCHEMA')) say(EXIT.damaged, error.message);
-  if (/^SQLITE_(NOTADB|CORRUPT)/.test(code)) say(EXIT.damaged, `${settings.db} is not a sound SQLite database (${code}). Keep it, and restore the newest backup beside it, or point MUSTER_DB at another path.`);
-  if (code === 'EADDRINUSE') say(EXIT.config, `Port ${settings.port} of ${settings.host} is taken. Stop what listens there, or set PORT to another one.`);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') say(EXIT.config, `${settings.host} is not an address of this machine. Set HOST to one that is, such as 127.0.0.1.`);
-  if (/^(ENOSPC|EDQUOT|SQLITE_FULL|storage_full)$/.test(code) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code) && !hasRoom(settings.db))) {
-    say(EXIT.io, `The disk that holds ${settings.db} is full (${code}). Free space on it, then start again; nothing that was acknowledged is lost.`);
-  }
-  if (/^(EIO$|SQLITE_IOERR)/.test(code)) say(EXIT.io, `The disk that holds ${settings.db} failed (${code}). Start again once it works: the file is checked before it takes a write.`);
-  if (['EISDIR', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOENT', 'SQLITE_CANTOPEN', 'SQLITE_READONLY'].includes(code)) {
-    say(EXIT.config, `The database ${settings.db} cannot be opened for writing (${code}). Set MUSTER_DB to a file in a folder that this user may write.`);
-  }
+  const refusal = refusedStart(error, settings);
+  if (refusal !== null) say(refusal.code, refusal.message);
   log.fatal({ err: error }, 'The server could not start');
   process.exit(EXIT.io);
 }

@@ -49,6 +49,7 @@ const ARROWS: Record<string, readonly string[]> = {
   'src/config.ts': ['src/domain/', 'src/docker/address.ts', 'src/handlers/', 'src/telemetry/logger.ts'],
   'src/app.ts': ['src/'],
   'src/containers.ts': ['src/'],
+  'src/refused-start.ts': ['src/config.ts', 'src/store/'],
   'src/main.ts': ['src/'],
 };
 

@@ -2,6 +2,7 @@
 import Database from 'better-sqlite3';
 import { type AppOptions, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
+import { refusedStart } from '../../src/refused-start.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 
@@ -21,6 +22,10 @@ const app = await startApp({
   config, clock: way === 'follows-the-clock' ? { ...systemClock, monotonic: () => Date.now() } : systemClock, log, version: 'broken',
   onFailure: (error) => { log.fatal({ err: error }, 'the store failed'); process.exit(74); },
   store: STORES[way] ?? { writerModule: new URL('./broken-writer.ts', import.meta.url) },
+}).catch((error: unknown) => {
+  const { code, message } = refusedStart(error, config) ?? { code: 1, message: String(error) };
+  process.stderr.write(`${message}\n`);
+  process.exit(code);
 });
 log.info({ url: app.url, storage: app.storage }, `Muster listens on ${app.url}`);
 process.on('SIGTERM', () => { if (way === 'abrupt-stop') process.exit(0); void app.stop().then(() => process.exit(0)); });

@@ -24,14 +24,14 @@ describe('a tree that is deleted between two statements of one read', () => {
     await store.close();
     const db = openReader(path);
     const writer = new Database(path);
-    // The reader prepares its statements when it first needs them: the second one that names a table comes between.
+    reader = new Reader(db);
+    // It prepares the statements of jobs when it first needs them: the second one that names a table comes between.
     const prepare = db.prepare.bind(db);
     let count = 0;
     db.prepare = ((sql: string) => {
       if (/ FROM /.test(sql) && (count += 1) === 2) writer.exec('DELETE FROM event; DELETE FROM input; UPDATE job SET parent_key = NULL, ordinal = NULL; DELETE FROM job');
       return prepare(sql);
     }) as typeof db.prepare;
-    reader = new Reader(db);
     close = () => { db.close(); writer.close(); };
   });
   afterEach(() => close());

@@ -1,5 +1,6 @@
 // A writer that breaks its word in one way, named by FAULT_BREAK: a negative control of the harness.
 // Patches what it imports; nothing in src/ knows of it. Only ever loaded as a writer's thread.
+import { Checkpoints } from '../../src/store/sqlite/checkpoint.ts';
 import Database from 'better-sqlite3';
 import type { NewEvent } from '../../src/domain/event.ts';
 import { LogTables } from '../../src/store/sqlite/log-table.ts';
@@ -30,6 +31,7 @@ if (way === 'event-left-out') skip((event) => event.type === 'job:status', false
 else if (way === 'final-event-left-out') skip((event) => event.type === 'job:complete' || event.type === 'job:error', false);
 else if (way === 'gap-in-the-log') skip((event) => event.type === 'job:log', true);
 else if (way === 'ack-before-commit') {
+  Checkpoints.prototype.afterCommit = () => {}; // inside of a transaction the log cannot be asked for
   const { exec } = Database.prototype;
   let isLate = false;
   Database.prototype.exec = function eager(this: Database.Database, sql: string) {

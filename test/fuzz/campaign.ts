@@ -41,12 +41,14 @@ export interface FuzzResult {
 }
 
 const ENTRY = ['src/start.mjs'];
+/** All clients of the fuzzer have one address; with so many streams for it, some of 24 at once are refused and most are not. */
+const STREAMS = '2';
 const rssOf = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
 
 export async function fuzz({ requests, seed, entry = ENTRY, progress }: FuzzOptions): Promise<FuzzResult> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-fuzz-'));
   const db = join(folder, 'muster.db');
-  const server = new ServerProcess(entry, db, { env: { MUSTER_WALLET_MNEMONIC: 'test test test test test test test test test test test junk' } });
+  const server = new ServerProcess(entry, db, { env: { MUSTER_STREAMS_PER_ADDRESS: STREAMS, MUSTER_WALLET_MNEMONIC: 'test test test test test test test test test test test junk' } });
   const failures: string[] = [];
   const agent = createAgent(WORKERS);
   try {

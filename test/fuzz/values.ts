@@ -45,6 +45,8 @@ const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   url, callback: url,
   // Evaluations: few ids, so that they meet; agents and judges that answer at once, or are not there.
   endpoint: fc.constantFrom('http://127.0.0.1:65000/', 'http://127.0.0.1:65000/', 'http://10.0.0.1/', 'http://127.0.0.1:9/'), agentEndpoint: fc.constantFrom('http://127.0.0.1:65000/', 'http://10.0.0.1/'), baseUrl: fc.constantFrom('http://127.0.0.1:65000/', 'http://10.0.0.1/'),
+  // A key of any text is nearly always one that no header could carry, and refused.
+  apiKey: fc.oneof({ weight: 4, arbitrary: fc.constant('a-key') }, { weight: 1, arbitrary: oddText }),
   experimentId: fc.constantFrom('e1', 'e1', 'e2', 'e3', 'nowhere'), testCaseIds: fc.constantFrom<unknown>(['e1'], ['e1'], ['e1', 'e2'], ['e2', 'e3'], [], ['nowhere']),
   modelId: fc.constantFrom('rules', 'rules', 'rules', 'absent'), agentKey: fc.constantFrom('demo', 'demo', 'demo', 'e1', 'nowhere'), baseline: fc.oneof({ weight: 3, arbitrary: refTo('run') }, { weight: 1, arbitrary: fc.constant(NOWHERE) }), 'query:jobId': refTo('run', 'id'),
   parentId: fc.oneof({ weight: 5, arbitrary: refTo('parent', 'parent', 'parent', 'id') }, { weight: 1, arbitrary: fc.constant(NOWHERE) }), parent: refTo('id', 'parent'), root: refTo('id', 'parent'),

@@ -32,13 +32,15 @@ export class Coverage {
   of(operation: string, status: number): number { return this.#met.get(`${operation} ${status}`) ?? 0; }
 
   /** What was never met and should have been. */
-  missing(): string[] {
-    return this.#document.operations.flatMap((operation) => {
-      const statuses = Object.keys(operation.answers);
-      const isIn = statuses.some((status) => status.startsWith('2') && (this.of(operation.id, Number(status)) > 0 || NOT_HERE.some((row) => row.status === status && row.when(operation))));
-      const unmet = statuses.filter((status) => this.of(operation.id, Number(status)) === 0 && !NOT_HERE.some((row) => row.status === status && row.when(operation)));
-      return [...(isIn ? [] : [`${operation.id} never answered 2xx`]), ...unmet.map((status) => `${operation.id} never answered ${status}`)];
-    });
+  missing(): string[] { return this.#document.operations.flatMap((operation) => this.#missingOf(operation)); }
+
+  isMissing(operation: Operation): boolean { return this.#missingOf(operation).length > 0; }
+
+  #missingOf(operation: Operation): string[] {
+    const statuses = Object.keys(operation.answers);
+    const isIn = statuses.some((status) => status.startsWith('2') && (this.of(operation.id, Number(status)) > 0 || NOT_HERE.some((row) => row.status === status && row.when(operation))));
+    const unmet = statuses.filter((status) => this.of(operation.id, Number(status)) === 0 && !NOT_HERE.some((row) => row.status === status && row.when(operation)));
+    return [...(isIn ? [] : [`${operation.id} never answered 2xx`]), ...unmet.map((status) => `${operation.id} never answered ${status}`)];
   }
 
   table(): string {

@@ -49,7 +49,7 @@ const sometimes = <T>(arbitrary: fc.Arbitrary<T>, weight: number): fc.Arbitrary<
 const text = (value: unknown): string => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
 
 /** How much of all goes where; what is not named counts 2. Submissions feed all others. */
-const WEIGHTS: Readonly<Record<string, number>> = { submitJob: 24, submitJobs: 7, getJob: 6, listJobs: 4, listChildren: 4, startJob: 6, createTestCase: 3, createModel: 4, createAgent: 3, createExperiment: 3, judgeTrajectory: 3, runFigures: 3, compareRuns: 3, runReport: 3, replaceModel: 5, pauseJob: 6, resumeJob: 5, retryJob: 6, cancelJob: 9, editType: 9, editJob: 6, deleteJob: 5, listEvents: 4, streamJob: 4, createGrant: 4, createOperation: 8, listArtifacts: 6, downloadArtifact: 4, getOperation: 3, streamOperation: 3, createSchedule: 6, editSchedule: 5, resumeSchedule: 4, pauseSchedule: 8, backfillSchedule: 4, metrics: 1, docs: 1, home: 1, openapi: 1 };
+const WEIGHTS: Readonly<Record<string, number>> = { submitJob: 24, submitJobs: 7, getJob: 6, listJobs: 4, listChildren: 4, startJob: 6, createTestCase: 3, createModel: 4, createAgent: 3, createExperiment: 3, judgeTrajectory: 3, runFigures: 3, compareRuns: 3, runReport: 3, replaceModel: 5, deleteModel: 1, pauseJob: 6, resumeJob: 5, retryJob: 6, cancelJob: 9, editType: 9, editJob: 6, deleteJob: 5, listEvents: 4, streamJob: 4, createGrant: 4, createOperation: 8, listArtifacts: 6, downloadArtifact: 4, getOperation: 3, streamOperation: 3, createSchedule: 6, editSchedule: 5, resumeSchedule: 4, pauseSchedule: 8, backfillSchedule: 4, metrics: 1, docs: 1, home: 1, openapi: 1 };
 
 /** What stands before every operation, met at each of them: chance alone would need a hundred thousand requests for that. */
 const GATES: readonly Partial<Plan>[] = [
@@ -61,8 +61,9 @@ const GATES: readonly Partial<Plan>[] = [
 export const createSweep = (document: Document, seed: number): readonly Plan[] => document.operations.flatMap((operation) =>
   fc.sample(validOf(document, operation), { numRuns: 3, seed }).flatMap((plan) => [plan, ...GATES.map((gate) => ({ ...plan, kind: 'gate', again: null, ...gate })), { ...plan, kind: 'gate', path: Object.fromEntries(Object.keys(plan.path).map((name) => [name, 'a'.repeat(101)])) }]));
 
-export function createPlans(document: Document): fc.Arbitrary<Plan> {
-  return fc.oneof(...document.operations.map((operation) => ({ weight: WEIGHTS[operation.id] ?? 2, arbitrary: plansOf(document, operation) })));
+/** Each of `wanted` counts as much as a third of all others. */
+export function createPlans(document: Document, wanted: ReadonlySet<Operation> = new Set()): fc.Arbitrary<Plan> {
+  return fc.oneof(...document.operations.map((operation) => ({ weight: (WEIGHTS[operation.id] ?? 2) + (wanted.has(operation) ? 100 : 0), arbitrary: plansOf(document, operation) })));
 }
 
 function validOf(document: Document, operation: Operation): fc.Arbitrary<Plan & { readonly value: unknown }> {

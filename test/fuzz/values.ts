@@ -63,7 +63,7 @@ const HINTS: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   app_signature: signature, signature, artifact_path: fc.constantFrom('out/report.txt', 'x'),
   operation_request_json: fc.oneof({ weight: 8, arbitrary: refTo('grant').map((id) => `{"permission_id":${id}}`) }, { weight: 1, arbitrary: fc.constantFrom('{"permission_id":77777777}', '{"permission_id":77777777}', '{"permission_id":1}', '{}', '[]', '{"permission_id":1,"operation":"x"}') }),
   status: fc.subarray(['queued', 'assigned', 'running', 'retry', 'paused', 'completed', 'failed', 'cancelled'], { minLength: 1 }).map((words) => words.join(',')),
-  'query:type': fc.constantFrom('noop', 'batch', 'request', 'verify', 'nothing', 'job:status', 'job:complete,job:error'), 'path:type': fc.constantFrom('noop', 'batch', 'request', 'verify', 'container'),
+  'query:type': fc.constantFrom('noop', 'batch', 'request', 'verify', 'nothing', 'job:status', 'job:complete,job:error'), 'path:type': fc.constantFrom('noop', 'batch', 'request', 'verify', 'container', 'nothing'),
   cursor: fc.oneof({ weight: 4, arbitrary: refTo('cursor') }, { weight: 1, arbitrary: fc.tuple(refTo('cursor'), fc.constantFrom('0', 'z', '!', 'zzzzzzzz')).map((parts) => parts.join('')) }),
   after: fc.oneof(refTo('event'), fc.constantFrom('0', '1', '9007199254740991')), 'last-event-id': fc.oneof(refTo('event'), fc.constantFrom('', '0', '1')),
   wait: fc.oneof({ weight: 40, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constantFrom(1, 60) }), Prefer: fc.constantFrom('wait=0', 'wait=0, handling=lenient', 'respond-async, wait=0', 'wait="0"', 'wait=x', 'return=minimal'),
@@ -109,7 +109,7 @@ export function valid(document: Document, schema: Schema, name: string, where: s
   if (name === 'jobs') return fc.array(inner(s['items'], ''), { minLength: 1, maxLength: 4 }).map((list) => list.map((job) => ({ ...(job as object), parentId: (list[0] as { parentId?: string }).parentId })));
   if (type === 'array') return depth > 4 && (s['minItems'] ?? 0) === 0 ? fc.constant([]) : fc.array(inner(s['items'], name === 'urls' ? 'url' : ''), { minLength: s['minItems'] ?? 0, maxLength: Math.max(3, s['minItems'] ?? 0), depthSize: 'small', maxDepth: 2 } as fc.ArrayConstraints);
   if (type === 'object' && s['properties'] !== undefined) {
-    const required = new Set<string>(s['required'] ?? []);
+    const required = new Set<string>([...(s['required'] ?? []), 'baseUrl']); // a model that is not by rules has none without it
     // Deep trees end: the properties that nest are left out further down.
     const fields = Object.entries<Schema>(s['properties']).filter(([key]) => required.has(key) || !(depth > 4 && key === 'children'));
     return fc.record(Object.fromEntries(fields.map(([key, child]) => [key, required.has(key) ? inner(child, key) : rarely(inner(child, key), OFTEN.has(key) ? 1 : 6)])))

@@ -115,7 +115,7 @@ export function readContract(open: OpenStore): void {
       const page = await t.b.store.children(root.id, ['queued'], null, 3);
       expect(page.items.map((item) => item.job.ordinal)).toEqual([0, 1, 2]);
       expect((await t.b.store.children(root.id, ['queued'], page.next, 3)).items.map((item) => item.job.ordinal)).toEqual([4]);
-      expect(await t.b.store.children('job_none', null, null, 3)).toEqual({ items: [], next: null });
+      expect(await t.b.store.children('job_none', null, null, 3)).toEqual({ items: [], damaged: [], next: null });
     });
 
     test('results of children come in order, up to the bytes asked for', async () => {
